@@ -1,0 +1,1 @@
+//! Which endpoint serves a request: state, pick-and-reserve, health.

@@ -1,0 +1,1 @@
+//! An HTTP server with vLLM's surface around the engine model.

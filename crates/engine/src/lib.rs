@@ -1,0 +1,1 @@
+//! A step-level model of a vLLM-like engine, without a clock.

@@ -1,0 +1,1 @@
+//! The data plane: the life of a request, a stage a module.

@@ -1,0 +1,1 @@
+//! From documents to mesh resources, with errors that point at the line.

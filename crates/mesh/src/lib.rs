@@ -1,0 +1,1 @@
+//! The mesh model: resources, their validation, and the compiled snapshot.

@@ -1,0 +1,1 @@
+//! Mechanism: listeners, connections, bodies, tasks, drain.
