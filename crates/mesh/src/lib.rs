@@ -1,1 +1,5 @@
 //! The mesh model: resources, their validation, and the compiled snapshot.
+
+pub mod resources;
+
+pub use resources::{Kind, Meta, Resource, Resources, Secret, SecretRef, Secrets};

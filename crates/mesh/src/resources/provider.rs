@@ -1,0 +1,66 @@
+//! An LLM API that somebody else runs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::backend::{ConnectionPool, OutlierDetection, Protocol, RetryBudget, UpstreamTls};
+use super::filter::Header;
+use super::secret::SecretRef;
+
+/// An LLM API of somebody else, at one base URL. Without any route that refers to it, a provider
+/// serves its own models under their own names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProviderSpec {
+    /// API that is spoken there. Default: openai.
+    pub dialect: ProviderDialect,
+    /// URL of the API up to and including its version, `http` or `https`, without query. Default:
+    /// `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// Key that is sent with each request in the place of the client's. Absent: none is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<SecretRef>,
+    /// Names of the models it serves. Empty: any model that nothing else serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Headers that are set on each request, such as an organisation or API version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Header>,
+    /// HTTP version spoken. Default: auto.
+    pub protocol: Protocol,
+    /// Trust other than the public authorities. Only with an `https` base URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+    /// How connections are kept.
+    pub connection_pool: ConnectionPool,
+    /// When an address that fails is left out.
+    pub outlier_detection: OutlierDetection,
+    /// How many retries may be made.
+    pub retry_budget: RetryBudget,
+}
+
+impl Default for ProviderSpec {
+    fn default() -> Self {
+        Self {
+            dialect: ProviderDialect::default(),
+            base_url: "https://api.openai.com/v1".to_owned(),
+            api_key: None,
+            models: Vec::new(),
+            headers: Vec::new(),
+            protocol: Protocol::default(),
+            tls: None,
+            connection_pool: ConnectionPool::default(),
+            outlier_detection: OutlierDetection::default(),
+            retry_budget: RetryBudget::default(),
+        }
+    }
+}
+
+/// The APIs that a provider can speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderDialect {
+    /// OpenAI's API: chat completions, completions, embeddings and models.
+    #[default]
+    Openai,
+}
