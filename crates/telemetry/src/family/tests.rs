@@ -1,0 +1,68 @@
+use super::Family;
+use crate::labels::RouteLabel;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+};
+
+fn label(name: impl ToString) -> RouteLabel {
+    RouteLabel(name.to_string().into())
+}
+
+#[test]
+fn the_same_labels_give_the_same_series() {
+    let family = Family::<RouteLabel, AtomicU64>::new(10);
+    assert!(Arc::ptr_eq(
+        &family.get(&label("a")),
+        &family.get(&label("a"))
+    ));
+    assert!(!Arc::ptr_eq(
+        &family.get(&label("a")),
+        &family.get(&label("b"))
+    ));
+}
+
+#[test]
+fn beyond_the_cap_everything_is_one_overflow_series() {
+    let family = Family::<RouteLabel, AtomicU64>::new(2);
+    for name in ["a", "b", "c", "d", "a"] {
+        family.get(&label(name)).fetch_add(1, Relaxed);
+    }
+    let values: Vec<_> = family
+        .sorted()
+        .into_iter()
+        .map(|(l, s)| (l.0.to_string(), s.load(Relaxed)))
+        .collect();
+    assert_eq!(
+        values,
+        [("a".into(), 2), ("b".into(), 1), ("overflow".into(), 2)]
+    );
+    assert_eq!(family.overflowed(), 2);
+}
+
+#[test]
+fn concurrent_growth_loses_no_series_and_no_count() {
+    let family = Arc::new(Family::<RouteLabel, AtomicU64>::new(64));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let family = Arc::clone(&family);
+            thread::spawn(move || {
+                for n in 0..3_200 {
+                    family.get(&label(n % 80)).fetch_add(1, Relaxed);
+                }
+            })
+        })
+        .collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    let all = family.sorted();
+    assert_eq!(all.len(), 65);
+    assert_eq!(
+        all.iter().map(|(_, s)| s.load(Relaxed)).sum::<u64>(),
+        4 * 3_200
+    );
+}
