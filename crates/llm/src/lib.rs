@@ -1,1 +1,31 @@
 //! LLM APIs as bytes: what a request asks for and what an answer reports.
+//!
+//! A gateway that speaks the same dialect on both sides should not rebuild what it only has to
+//! read. So nothing here makes a tree of a body: [`scan`] finds the few spans that policy needs in
+//! one pass over the pieces as they arrive, [`splice`] replaces exactly those, and [`response`]
+//! watches an answer go by. Unknown fields survive because nobody touched them.
+//!
+//! The crate is pure: it does no I/O, reads no clock, draws no random numbers. What differs between
+//! dialects is data and functions in a module of the dialect's name (`openai`); a further dialect
+//! is a further module and a variant of [`Dialect`].
+
+pub mod api;
+pub mod digest;
+pub mod error;
+mod json;
+pub mod models;
+mod openai;
+pub mod response;
+pub mod scan;
+pub mod splice;
+pub mod sse;
+pub mod tokens;
+
+pub use api::{Api, Dialect, Method, Operation};
+pub use error::{ApiError, ErrorKind};
+pub use json::{Fault, SyntaxError};
+
+/// Media type of JSON bodies.
+pub const CONTENT_TYPE_JSON: &str = "application/json";
+/// Media type of streamed answers.
+pub const CONTENT_TYPE_EVENT_STREAM: &str = "text/event-stream";

@@ -1,0 +1,120 @@
+//! Which API a request speaks, told from its path alone.
+//!
+//! The path decides and nothing else: a client chooses its dialect by the SDK it uses, and the SDK
+//! chooses the path. Matching by suffix lets a gateway sit below any base path.
+
+use crate::openai;
+
+/// A family of LLM APIs with one wire form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's API, also spoken by vLLM, SGLang, Ollama and most providers.
+    OpenAi,
+}
+
+/// What a request wants done, independent of the dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Continue a conversation.
+    ChatCompletions,
+    /// Continue a text.
+    Completions,
+    /// Turn texts into vectors.
+    Embeddings,
+    /// List the models that can be asked.
+    ListModels,
+    /// Describe one model, named in the path.
+    GetModel,
+}
+
+impl Operation {
+    /// The operation's name as metric labels and logs spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::ListModels => "list_models",
+            Self::GetModel => "get_model",
+        }
+    }
+}
+
+/// The HTTP method an operation is asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+}
+
+impl Method {
+    /// The method as it stands in a request line or an `allow` header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// An operation in a dialect: all that decides how a body is read and an answer watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Api {
+    /// The wire form.
+    pub dialect: Dialect,
+    /// What is asked for.
+    pub operation: Operation,
+}
+
+impl Api {
+    /// The API that lives at `path` (without its query), or `None` if none does.
+    ///
+    /// Any prefix may stand before `/v1/…`; without `/v1` the path must be the operation's own
+    /// (`/chat/completions`, as LiteLLM's SDK sends it). One trailing slash is ignored.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        let operation = openai::operation(path)?;
+        Some(Self {
+            dialect: Dialect::OpenAi,
+            operation,
+        })
+    }
+
+    /// The only method this API accepts; any other is answered 405 with it in `allow`.
+    #[must_use]
+    pub const fn method(self) -> Method {
+        if self.has_body() {
+            Method::Post
+        } else {
+            Method::Get
+        }
+    }
+
+    /// Whether a request carries a JSON body that [`scan`](crate::scan) reads.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        match self.operation {
+            Operation::ChatCompletions | Operation::Completions | Operation::Embeddings => true,
+            Operation::ListModels | Operation::GetModel => false,
+        }
+    }
+
+    /// The model that the path itself names, still percent-encoded.
+    ///
+    /// `None` when the model stands in the body or the operation has none. A name may hold slashes
+    /// (`org/model`), so it is everything behind `/models/`.
+    #[must_use]
+    pub fn model_in_path(self, path: &str) -> Option<&str> {
+        match (self.dialect, self.operation) {
+            (Dialect::OpenAi, Operation::GetModel) => openai::model_in_path(path),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

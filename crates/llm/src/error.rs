@@ -1,0 +1,140 @@
+//! Errors that the gateway itself answers with, in the caller's dialect.
+//!
+//! An SDK maps status and body to its own exceptions and decides by them whether to try again, so an
+//! error must look as if the dialect's own service had sent it.
+
+use bytes::Bytes;
+
+use crate::{Dialect, openai};
+
+/// What went wrong, as far as dialects tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is at fault.
+    InvalidRequest,
+    /// Nobody we know asks.
+    Authentication,
+    /// The caller may not do this.
+    PermissionDenied,
+    /// There is no such model or path.
+    NotFound,
+    /// The path exists for another method.
+    MethodNotAllowed,
+    /// The body is larger than allowed.
+    RequestTooLarge,
+    /// The caller asks too often or for too much; may be tried again later.
+    RateLimited,
+    /// Nothing can serve this now; may be tried again.
+    Unavailable,
+    /// No answer came in time; may be tried again.
+    Timeout,
+    /// The model's server failed or answered nonsense.
+    Upstream,
+    /// The gateway failed.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The HTTP status that dialects send with it.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest => 400,
+            Self::Authentication => 401,
+            Self::PermissionDenied => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTooLarge => 413,
+            Self::RateLimited => 429,
+            Self::Internal => 500,
+            Self::Upstream => 502,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+        }
+    }
+}
+
+/// An error answer before it has a dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// What went wrong and how to mend it, for a person; goes to the caller.
+    pub message: String,
+    /// The request's field at fault.
+    pub param: Option<String>,
+    /// A machine-readable reason; `None` for the dialect's own for this kind.
+    pub code: Option<String>,
+}
+
+impl ApiError {
+    /// An error with its kind's usual status.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            status: kind.status(),
+            kind,
+            message: message.into(),
+            param: None,
+            code: None,
+        }
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Names a reason of its own.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// The answer to a model name that nothing serves.
+    #[must_use]
+    pub fn model_not_found(model: &str) -> Self {
+        let message =
+            format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::new(ErrorKind::NotFound, message)
+            .with_param("model")
+            .with_code("model_not_found")
+    }
+}
+
+impl From<crate::scan::ScanError> for ApiError {
+    fn from(error: crate::scan::ScanError) -> Self {
+        let answer = Self::new(ErrorKind::InvalidRequest, error.to_string());
+        match error.field() {
+            Some(field) => answer.with_param(field),
+            None => answer,
+        }
+    }
+}
+
+/// The JSON body of an error answer.
+#[must_use]
+pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => openai::error_body(error),
+    }
+}
+
+/// The event that ends a stream which fails after it has begun; the dialect's SDK raises on it.
+///
+/// Nothing may follow it, not even the event that ends a good stream.
+#[must_use]
+pub fn stream_event(dialect: Dialect, error: &ApiError) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => crate::sse::encode(None, &openai::error_body(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

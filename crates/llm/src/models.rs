@@ -1,0 +1,35 @@
+//! The answers that list and describe models.
+
+use bytes::Bytes;
+
+use crate::{Dialect, openai};
+
+/// A model as clients may ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The name to ask for it by.
+    pub id: String,
+    /// When it came, in seconds since the Unix epoch; 0 if nobody knows.
+    pub created: u64,
+    /// Who serves it.
+    pub owned_by: String,
+}
+
+/// The body that lists models in the order given.
+#[must_use]
+pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => openai::model_list(models),
+    }
+}
+
+/// The body that describes one model.
+#[must_use]
+pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => openai::model(model),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+//! OpenAI's API as data and functions: paths, field names, events, errors, model lists.
+//!
+//! Servers that speak this dialect differ at the edges (vLLM's bare error objects, DeepSeek's names
+//! for cached tokens, `reasoning` beside `reasoning_content`); what they add is accepted here, and
+//! only OpenAI's own forms are written.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use crate::Operation;
+use crate::error::{ApiError, ErrorKind};
+use crate::models::Model;
+use crate::response::{EventFacts, UpstreamError, Usage};
+use crate::scan::{FieldSpec, Role, Schema};
+
+/// Ends a stream.
+pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
+
+const DONE: &[u8] = b"[DONE]";
+
+/// The operation at `path`.
+pub(crate) fn operation(path: &str) -> Option<Operation> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if let Some(id) = model_in_path(path) {
+        return (!id.is_empty()).then_some(Operation::GetModel);
+    }
+    const OPERATIONS: [(&str, Operation); 4] = [
+        ("/chat/completions", Operation::ChatCompletions),
+        ("/completions", Operation::Completions),
+        ("/embeddings", Operation::Embeddings),
+        ("/models", Operation::ListModels),
+    ];
+    OPERATIONS.iter().find_map(|(suffix, operation)| {
+        let base = path.strip_suffix(suffix)?;
+        (base.is_empty() || base.ends_with("/v1")).then_some(*operation)
+    })
+}
+
+/// What follows `/models/`.
+pub(crate) fn model_in_path(path: &str) -> Option<&str> {
+    let below_base = path.split_once("/v1/models/").map(|(_, id)| id);
+    let id = below_base.or_else(|| path.strip_prefix("/models/"))?;
+    Some(id.strip_suffix('/').unwrap_or(id))
+}
+
+const fn field(name: &'static str, role: Role) -> FieldSpec {
+    FieldSpec { name, role }
+}
+
+static CHAT: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("stream", Role::Stream),
+        field("stream_options", Role::StreamOptions),
+        field("max_tokens", Role::MaxTokens),
+        field("max_completion_tokens", Role::MaxCompletionTokens),
+        field("n", Role::Choices),
+        field("messages", Role::Messages),
+        field("tools", Role::Tools),
+        field("user", Role::User),
+    ],
+};
+
+static COMPLETIONS: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("stream", Role::Stream),
+        field("stream_options", Role::StreamOptions),
+        field("max_tokens", Role::MaxTokens),
+        field("n", Role::Choices),
+        field("prompt", Role::Prompt),
+        field("user", Role::User),
+    ],
+};
+
+static EMBEDDINGS: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("input", Role::Prompt),
+        field("user", Role::User),
+    ],
+};
+
+/// The request fields of `operation`.
+pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
+    match operation {
+        Operation::ChatCompletions => Some(&CHAT),
+        Operation::Completions => Some(&COMPLETIONS),
+        Operation::Embeddings => Some(&EMBEDDINGS),
+        Operation::ListModels | Operation::GetModel => None,
+    }
+}
+
+/// Reads a `usage` object; `None` for anything else.
+pub(crate) fn usage(raw: &[u8]) -> Option<Usage> {
+    usage_of(&serde_json::from_slice(raw).ok()?)
+}
+
+fn usage_of(value: &Value) -> Option<Usage> {
+    let count = |path| value.pointer(path).and_then(Value::as_u64);
+    value.is_object().then(|| Usage {
+        input: count("/prompt_tokens"),
+        cached_input: count("/prompt_tokens_details/cached_tokens")
+            .or_else(|| count("/prompt_cache_hit_tokens")),
+        output: count("/completion_tokens"),
+        reasoning: count("/completion_tokens_details/reasoning_tokens"),
+    })
+}
+
+/// Reads an `error` value: an object, or a bare message as some servers send it.
+pub(crate) fn upstream_error(raw: &[u8]) -> Option<UpstreamError> {
+    upstream_error_of(&serde_json::from_slice(raw).ok()?)
+}
+
+fn upstream_error_of(value: &Value) -> Option<UpstreamError> {
+    if let Value::String(message) = value {
+        return Some(UpstreamError {
+            message: message.clone(),
+            ..UpstreamError::default()
+        });
+    }
+    let text = |name| match value.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let code = text("code");
+    let status = [text("status"), code.clone()].into_iter().flatten();
+    value.is_object().then(|| UpstreamError {
+        status: status
+            .filter_map(|status| status.parse().ok())
+            .find(|s| (400..600).contains(s)),
+        kind: text("type"),
+        code,
+        param: text("param"),
+        message: text("message").unwrap_or_default(),
+    })
+}
+
+/// A chunk of a stream, as far as the gateway needs it.
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    delta: Option<Delta>,
+    #[serde(default)]
+    text: Option<Value>,
+    #[serde(default)]
+    finish_reason: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    #[serde(default)]
+    content: Option<Value>,
+    #[serde(default)]
+    reasoning: Option<Value>,
+    #[serde(default)]
+    reasoning_content: Option<Value>,
+    #[serde(default)]
+    refusal: Option<Value>,
+    #[serde(default)]
+    tool_calls: Option<Value>,
+    #[serde(default)]
+    function_call: Option<Value>,
+    #[serde(default)]
+    audio: Option<Value>,
+}
+
+impl Choice {
+    fn has_content(&self) -> bool {
+        let values = |delta: &Delta| {
+            [
+                &delta.content,
+                &delta.reasoning,
+                &delta.reasoning_content,
+                &delta.refusal,
+                &delta.tool_calls,
+                &delta.function_call,
+                &delta.audio,
+            ]
+            .into_iter()
+            .any(says_something)
+        };
+        says_something(&self.text) || self.delta.as_ref().is_some_and(values)
+    }
+}
+
+/// An empty string, list or object is what a server sends to say nothing.
+fn says_something(value: &Option<Value>) -> bool {
+    match value {
+        None => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(_) => true,
+    }
+}
+
+/// Whether an event may say more than some further content.
+pub(crate) fn is_remarkable(data: &[u8]) -> bool {
+    struct Finders {
+        usage: Finder<'static>,
+        finish: Finder<'static>,
+        error: Finder<'static>,
+    }
+    static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
+        usage: Finder::new("\"usage\""),
+        finish: Finder::new("\"finish_reason\""),
+        error: Finder::new("\"error\""),
+    });
+    data.first() != Some(&b'{')
+        || value_begins(data, &FINDERS.usage, b'{')
+        || value_begins(data, &FINDERS.finish, b'"')
+        || FINDERS.error.find(data).is_some()
+}
+
+/// Whether any field of that name has a value that begins with `byte`.
+fn value_begins(data: &[u8], name: &Finder<'_>, byte: u8) -> bool {
+    let len = name.needle().len();
+    name.find_iter(data).any(|at| {
+        let rest = data.get(at + len..).unwrap_or_default().trim_ascii_start();
+        let value = rest
+            .strip_prefix(b":")
+            .unwrap_or_default()
+            .trim_ascii_start();
+        value.first() == Some(&byte)
+    })
+}
+
+/// Whether data that lacks its terminator is all there.
+pub(crate) fn is_whole_event(data: &[u8]) -> bool {
+    data.trim_ascii() == DONE || serde_json::from_slice::<IgnoredAny>(data).is_ok()
+}
+
+/// What an event says. Data that is not a chunk says nothing.
+pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
+    if data.trim_ascii() == DONE {
+        return EventFacts {
+            done: true,
+            ..EventFacts::default()
+        };
+    }
+    if let Some(error) = event_error(data) {
+        return EventFacts {
+            error: Some(error),
+            ..EventFacts::default()
+        };
+    }
+    let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else {
+        return EventFacts::default();
+    };
+    let choices = chunk.choices.unwrap_or_default();
+    let usage = chunk.usage.as_ref().and_then(usage_of);
+    let finished = choices
+        .iter()
+        .filter(|choice| choice.finish_reason.is_some())
+        .count();
+    EventFacts {
+        content: choices.iter().any(Choice::has_content),
+        usage_only: usage.is_some() && choices.is_empty(),
+        finished: finished as u64,
+        done: false,
+        usage,
+        error: None,
+    }
+}
+
+/// The error of an error event: `{"error": …}`, or vLLM's older `{"object": "error", …}`.
+fn event_error(data: &[u8]) -> Option<UpstreamError> {
+    memchr::memmem::find(data, b"\"error\"")?;
+    let event: Value = serde_json::from_slice(data).ok()?;
+    match event.get("error") {
+        Some(error) => upstream_error_of(error),
+        None if event.get("object") == Some(&Value::from("error")) => upstream_error_of(&event),
+        None => None,
+    }
+}
+
+/// OpenAI's `type` and usual `code` for each kind.
+const fn error_strings(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        ErrorKind::InvalidRequest => ("invalid_request_error", None),
+        ErrorKind::Authentication => ("invalid_request_error", Some("invalid_api_key")),
+        ErrorKind::PermissionDenied => ("invalid_request_error", Some("permission_denied")),
+        ErrorKind::NotFound => ("invalid_request_error", Some("unknown_url")),
+        ErrorKind::MethodNotAllowed => ("invalid_request_error", Some("method_not_supported")),
+        ErrorKind::RequestTooLarge => ("invalid_request_error", Some("request_too_large")),
+        ErrorKind::RateLimited => ("requests", Some("rate_limit_exceeded")),
+        ErrorKind::Unavailable => ("server_error", Some("service_unavailable")),
+        ErrorKind::Timeout => ("server_error", Some("timeout")),
+        ErrorKind::Upstream => ("server_error", Some("upstream_error")),
+        ErrorKind::Internal => ("server_error", None),
+    }
+}
+
+/// The body of an error answer.
+pub(crate) fn error_body(error: &ApiError) -> Bytes {
+    let (kind, code) = error_strings(error.kind);
+    let body = json!({
+        "error": {
+            "message": error.message,
+            "type": kind,
+            "param": error.param,
+            "code": error.code.as_deref().or(code),
+        }
+    });
+    body.to_string().into()
+}
+
+fn model_value(model: &Model) -> Value {
+    json!({
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": model.owned_by,
+    })
+}
+
+/// The description of a model.
+pub(crate) fn model(model: &Model) -> Bytes {
+    model_value(model).to_string().into()
+}
+
+/// The list of models.
+pub(crate) fn model_list(models: &[Model]) -> Bytes {
+    let data: Vec<Value> = models.iter().map(model_value).collect();
+    json!({ "object": "list", "data": data }).to_string().into()
+}

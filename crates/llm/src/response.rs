@@ -1,0 +1,43 @@
+//! What an answer reports, read while it goes by.
+//!
+//! Two taps: [`PlainTap`] for an answer in one JSON document, [`StreamTap`] for server-sent events.
+//! Neither holds the answer nor rebuilds it. Both read identity encoding only; a gateway that wants
+//! to meter must not let the upstream compress.
+
+mod plain;
+mod stream;
+
+pub(crate) use stream::EventFacts;
+
+pub use plain::{Plain, PlainTap};
+pub use stream::{Ended, StreamOptions, StreamReport, StreamTap};
+
+/// Tokens that an upstream reports for a request. `None` is what it did not report.
+///
+/// The classes contain each other as OpenAI defines them: a price per class must subtract.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens read, those from a cache included.
+    pub input: Option<u64>,
+    /// Of [`input`](Self::input), those read from a cache.
+    pub cached_input: Option<u64>,
+    /// Tokens written, reasoning included.
+    pub output: Option<u64>,
+    /// Of [`output`](Self::output), those of reasoning.
+    pub reasoning: Option<u64>,
+}
+
+/// An error that an upstream reports in a body or in a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// The HTTP status it names, if any.
+    pub status: Option<u16>,
+    /// Its `type`.
+    pub kind: Option<String>,
+    /// Its `code`.
+    pub code: Option<String>,
+    /// The request's field it blames.
+    pub param: Option<String>,
+    /// What it says.
+    pub message: String,
+}

@@ -1,0 +1,172 @@
+//! Reads what a plain JSON answer reports while its bytes are forwarded.
+//!
+//! Only the top-level `usage`, `model` and `error` are kept, each bounded; a value beyond its bound
+//! is not reported. An answer that is not JSON is none of our business: the tap then reports
+//! nothing.
+
+use super::{UpstreamError, Usage};
+use crate::json::{Lexer, MAX_DEPTH, Name, SyntaxError, Token, Visitor};
+use crate::{Dialect, openai};
+
+/// Bytes kept of each value.
+const MAX_CAPTURE: usize = 16 * 1024;
+
+/// What a plain answer reported.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plain {
+    /// Tokens used.
+    pub usage: Option<Usage>,
+    /// The model that answered, as the upstream calls it.
+    pub model: Option<String>,
+    /// The error, if the answer is one.
+    pub error: Option<UpstreamError>,
+    /// Whether the answer was one complete JSON object.
+    pub complete: bool,
+}
+
+/// Watches a plain answer.
+#[derive(Debug)]
+pub struct PlainTap {
+    dialect: Dialect,
+    lexer: Lexer,
+    captures: Captures,
+    valid: bool,
+}
+
+impl PlainTap {
+    /// Watches an answer in `dialect`.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            lexer: Lexer::new(MAX_DEPTH),
+            captures: Captures::default(),
+            valid: true,
+        }
+    }
+
+    /// Takes the next bytes of the answer.
+    pub fn feed(&mut self, piece: &[u8]) {
+        if !self.valid {
+            return;
+        }
+        let offset = self.lexer.offset();
+        self.valid = self.lexer.push(piece, &mut self.captures).is_ok();
+        self.captures.keep(offset, piece);
+    }
+
+    /// What the answer reported, at its end.
+    #[must_use]
+    pub fn finish(self) -> Plain {
+        let complete = self.valid && self.lexer.finish().is_ok();
+        let [usage, model, error] = self.captures.slots.map(|slot| slot.take());
+        let Dialect::OpenAi = self.dialect;
+        Plain {
+            usage: usage.and_then(|raw| openai::usage(&raw)),
+            model: model.and_then(|raw| serde_json::from_slice(&raw).ok()),
+            error: error.and_then(|raw| openai::upstream_error(&raw)),
+            complete,
+        }
+    }
+}
+
+/// The names of the slots, in their order.
+const WANTED: [&[u8]; 3] = [b"usage", b"model", b"error"];
+
+/// The raw bytes of the top-level values that matter. A repeated field replaces the earlier.
+#[derive(Debug, Default)]
+struct Captures {
+    depth: u32,
+    key: Name,
+    slots: [Slot; 3],
+    current: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    start: Option<u64>,
+    end: Option<u64>,
+    raw: Vec<u8>,
+    kept_to: u64,
+    too_long: bool,
+}
+
+impl Slot {
+    fn take(self) -> Option<Vec<u8>> {
+        (self.end.is_some() && !self.too_long).then_some(self.raw)
+    }
+
+    /// Keeps the part of its value that lies in `piece`, which begins at `offset`.
+    fn keep(&mut self, offset: u64, piece: &[u8]) {
+        let Some(start) = self.start else { return };
+        let end = self
+            .end
+            .unwrap_or(u64::MAX)
+            .min(offset + piece.len() as u64);
+        let from = start.max(self.kept_to).max(offset);
+        if from >= end {
+            return;
+        }
+        let range = (from - offset) as usize..(end - offset) as usize;
+        let part = piece.get(range).unwrap_or_default();
+        self.kept_to = end;
+        self.too_long |= self.raw.len() + part.len() > MAX_CAPTURE;
+        if !self.too_long {
+            self.raw.extend_from_slice(part);
+        }
+    }
+}
+
+impl Captures {
+    fn keep(&mut self, offset: u64, piece: &[u8]) {
+        self.slots
+            .iter_mut()
+            .for_each(|slot| slot.keep(offset, piece));
+    }
+}
+
+impl Visitor for Captures {
+    type Error = SyntaxError;
+
+    fn begin(&mut self, token: Token, at: u64) -> Result<(), SyntaxError> {
+        if self.depth == 1 {
+            if token == Token::Key {
+                self.key.clear();
+            } else if let Some(slot) = self.current.and_then(|index| self.slots.get_mut(index)) {
+                *slot = Slot {
+                    start: Some(at),
+                    ..Slot::default()
+                };
+            }
+        }
+        self.depth += u32::from(token.is_container());
+        Ok(())
+    }
+
+    fn text(&mut self, token: Token, piece: &[u8]) -> Result<(), SyntaxError> {
+        if self.depth == 1 && token == Token::Key {
+            self.key.push(piece);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, token: Token, end: u64) -> Result<(), SyntaxError> {
+        self.depth -= u32::from(token.is_container());
+        if self.depth != 1 {
+            return Ok(());
+        }
+        if token == Token::Key {
+            self.current = WANTED.iter().position(|name| *name == self.key.as_bytes());
+        } else if let Some(slot) = self
+            .current
+            .take()
+            .and_then(|index| self.slots.get_mut(index))
+        {
+            slot.end = Some(end);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

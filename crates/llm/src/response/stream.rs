@@ -1,0 +1,232 @@
+//! Watches a stream of events while it is forwarded.
+//!
+//! Until the answer has begun every event is parsed, for a retry is possible that long and the
+//! caller holds all bytes back. After that an event is parsed only if a search for a few JSON
+//! strings finds one in it: inside a text those are escaped, so a hit is a field of the event.
+//!
+//! Only whole frames are forwarded. So a stream that an upstream cuts within a frame can still be
+//! ended by a proper error event. Frames that are kept and lie next to each other in one chunk are
+//! forwarded as one slice of it.
+
+use bytes::Bytes;
+
+use super::{UpstreamError, Usage};
+use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
+use crate::{Dialect, openai};
+
+/// How a stream is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Drop the chunk that only carries usage: the gateway asked for it, the client did not. The
+    /// `"usage":null` that the upstream then puts into every other chunk is left, since taking it
+    /// out would mean rewriting every chunk and every SDK accepts it. Default false.
+    pub drop_usage: bool,
+    /// Answers asked for (`n`); the stream is complete when each has its finish reason. Default 1.
+    pub choices: u64,
+    /// Bound of one event in bytes. Default [`DEFAULT_MAX_FRAME`].
+    pub max_frame: usize,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            drop_usage: false,
+            choices: 1,
+            max_frame: DEFAULT_MAX_FRAME,
+        }
+    }
+}
+
+/// How a stream came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// With its finish event.
+    Complete,
+    /// Without; it must not be passed on as if it were whole.
+    Truncated,
+    /// With an error event.
+    Failed(UpstreamError),
+}
+
+/// What a stream reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamReport {
+    /// How it ended.
+    pub ended: Ended,
+    /// Tokens used, if it was reported.
+    pub usage: Option<Usage>,
+    /// Events with content: about the tokens written, where no usage came.
+    pub content_events: u64,
+}
+
+/// What one event says, in whatever dialect.
+#[derive(Debug, Default)]
+pub(crate) struct EventFacts {
+    /// It carries text, reasoning, a refusal or a tool call.
+    pub(crate) content: bool,
+    /// It carries usage and no choice.
+    pub(crate) usage_only: bool,
+    /// Answers that it finishes.
+    pub(crate) finished: u64,
+    /// It ends the stream.
+    pub(crate) done: bool,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) error: Option<UpstreamError>,
+}
+
+/// Watches a streamed answer.
+#[derive(Debug)]
+pub struct StreamTap {
+    dialect: Dialect,
+    options: StreamOptions,
+    decoder: Decoder,
+    begun: bool,
+    done: bool,
+    finished: u64,
+    content_events: u64,
+    usage: Option<Usage>,
+    error: Option<UpstreamError>,
+}
+
+impl StreamTap {
+    /// Watches a stream in `dialect`.
+    #[must_use]
+    pub fn new(dialect: Dialect, options: StreamOptions) -> Self {
+        Self {
+            dialect,
+            options,
+            decoder: Decoder::new(options.max_frame),
+            begun: false,
+            done: false,
+            finished: 0,
+            content_events: 0,
+            usage: None,
+            error: None,
+        }
+    }
+
+    /// Takes the next chunk of any length and appends what is to be forwarded of it.
+    ///
+    /// # Errors
+    /// If an event exceeds its bound; the stream cannot be read on.
+    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameTooLong> {
+        let mut run = 0..0;
+        self.decoder.push(chunk.clone());
+        while let Some(frame) = self.decoder.next_frame()? {
+            let end = self.decoder.consumed();
+            let keep = self.observe(&frame);
+            let is_slice = frame.raw.len() == end - run.end;
+            if keep && is_slice {
+                run.end = end;
+                continue;
+            }
+            forward(chunk.slice(run), out);
+            if keep {
+                forward(frame.raw, out);
+            }
+            run = end..end;
+        }
+        forward(chunk.slice(run), out);
+        Ok(())
+    }
+
+    /// Whether the answer has begun: a first text, reasoning, refusal or tool call has come. Roles
+    /// and empty content do not begin it.
+    #[must_use]
+    pub const fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether the finish event has come.
+    #[must_use]
+    pub const fn finished(&self) -> bool {
+        self.done || self.finished >= self.options.choices
+    }
+
+    /// The error event, if one has come. Before the answer has begun it is a failed attempt.
+    #[must_use]
+    pub const fn error(&self) -> Option<&UpstreamError> {
+        self.error.as_ref()
+    }
+
+    /// Tokens used, as far as reported.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Events with content so far.
+    #[must_use]
+    pub const fn content_events(&self) -> u64 {
+        self.content_events
+    }
+
+    /// Ends the stream at the end of its bytes, and appends what is still to be forwarded: a last
+    /// event that lacked only its blank line, and the end marker where the upstream left it out.
+    ///
+    /// If the stream is [truncated](Ended::Truncated), the caller has to let the client know: by
+    /// [`stream_event`](crate::error::stream_event) or by aborting the connection.
+    pub fn finish(mut self, out: &mut Vec<Bytes>) -> StreamReport {
+        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(0));
+        if let Some(rest) = decoder.finish() {
+            self.finish_frame(&rest, out);
+        }
+        if self.error.is_none() && self.finished() && !self.done {
+            let Dialect::OpenAi = self.dialect;
+            out.push(openai::END_OF_STREAM);
+        }
+        let ended = match (self.error.take(), self.finished()) {
+            (Some(error), _) => Ended::Failed(error),
+            (None, true) => Ended::Complete,
+            (None, false) => Ended::Truncated,
+        };
+        StreamReport {
+            ended,
+            usage: self.usage,
+            content_events: self.content_events,
+        }
+    }
+
+    /// A frame without its blank line counts if its data is whole.
+    fn finish_frame(&mut self, frame: &Frame, out: &mut Vec<Bytes>) {
+        let Dialect::OpenAi = self.dialect;
+        let is_whole = frame
+            .data()
+            .is_some_and(|data| openai::is_whole_event(&data));
+        if is_whole && self.observe(frame) {
+            out.push(frame.raw.clone());
+            out.push(Bytes::from_static(b"\n\n"));
+        }
+    }
+
+    /// Learns from a frame; returns whether it is to be forwarded.
+    fn observe(&mut self, frame: &Frame) -> bool {
+        let Dialect::OpenAi = self.dialect;
+        let Some(data) = frame.data() else {
+            return true;
+        };
+        if self.begun && !openai::is_remarkable(&data) {
+            self.content_events += 1;
+            return true;
+        }
+        let facts = openai::event_facts(&data);
+        self.begun |= facts.content;
+        self.done |= facts.done;
+        self.finished += facts.finished;
+        self.content_events += u64::from(facts.content);
+        self.usage = facts.usage.or(self.usage);
+        if self.error.is_none() {
+            self.error = facts.error;
+        }
+        !(facts.usage_only && self.options.drop_usage)
+    }
+}
+
+fn forward(bytes: Bytes, out: &mut Vec<Bytes>) {
+    if !bytes.is_empty() {
+        out.push(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! Tells the top-level fields of a request apart and collects what they say.
+
+use smallvec::SmallVec;
+
+use super::prompt::{PromptReader, Section};
+use super::{
+    Field, FieldSpec, MAX_MODEL_BYTES, Role, Scan, ScanError, ScanOptions, Schema, Span,
+    StreamOptions,
+};
+use crate::json::{Name, Token, Visitor};
+
+const INCLUDE_USAGE: &str = "stream_options.include_usage";
+
+/// Digits of the largest `u64`.
+const MAX_DIGITS: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Classifier {
+    schema: &'static Schema,
+    scan: Scan,
+    /// Containers open, the body's object included.
+    depth: u32,
+    key: Name,
+    /// The top-level field being read, if it matters.
+    field: Option<&'static FieldSpec>,
+    /// Bits of the schema's fields seen so far.
+    seen: u32,
+    start: u64,
+    /// The decoded text of the field, as far as it is short.
+    text: SmallVec<[u8; 64]>,
+    too_long: bool,
+    /// Where `stream_options.include_usage` begins, while it is read.
+    include_usage: Option<u64>,
+    prompt: PromptReader,
+}
+
+impl Classifier {
+    pub(super) fn new(schema: &'static Schema, options: ScanOptions) -> Self {
+        Self {
+            schema,
+            scan: Scan {
+                empty: true,
+                ..Scan::default()
+            },
+            depth: 0,
+            key: Name::default(),
+            field: None,
+            seen: 0,
+            start: 0,
+            text: SmallVec::new(),
+            too_long: false,
+            include_usage: None,
+            prompt: PromptReader::new(options),
+        }
+    }
+
+    pub(super) fn finish(mut self, body_len: u64) -> Scan {
+        self.scan.body_len = body_len;
+        self.prompt.finish(&mut self.scan);
+        self.scan
+    }
+
+    fn name_field(&mut self) -> Result<(), ScanError> {
+        let found = self.schema.find(self.key.as_bytes());
+        self.field = found.map(|(_, spec)| spec);
+        if let Some((bit, spec)) = found {
+            if spec.role.is_unique() && self.seen & bit != 0 {
+                return Err(ScanError::Repeated { field: spec.name });
+            }
+            self.seen |= bit;
+        }
+        Ok(())
+    }
+
+    fn begin_field(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
+        self.start = at;
+        let Some(spec) = self.field else {
+            return Ok(());
+        };
+        if !spec.role.accepts(token) {
+            return Err(wrong_type(spec));
+        }
+        self.text.clear();
+        self.too_long = false;
+        if spec.role == Role::StreamOptions {
+            let span = Span { start: at, end: at };
+            let options = StreamOptions {
+                span,
+                empty: true,
+                include_usage: None,
+            };
+            self.scan.stream_options = Some(options);
+        }
+        Ok(())
+    }
+
+    fn keep_text(&mut self, piece: &[u8]) -> Result<(), ScanError> {
+        let Some(spec) = self.field else {
+            return Ok(());
+        };
+        let limit = match spec.role {
+            Role::Model | Role::User => MAX_MODEL_BYTES,
+            _ => MAX_DIGITS,
+        };
+        if self.text.len() + piece.len() <= limit {
+            self.text.extend_from_slice(piece);
+            return Ok(());
+        }
+        self.too_long = true;
+        match spec.role {
+            Role::User => Ok(()),
+            Role::Model => Err(ScanError::TooLong {
+                field: spec.name,
+                limit,
+            }),
+            _ => Err(wrong_type(spec)),
+        }
+    }
+
+    fn end_field(&mut self, token: Token, end: u64) -> Result<(), ScanError> {
+        let Some(spec) = self.field.take() else {
+            return Ok(());
+        };
+        let span = Span {
+            start: self.start,
+            end,
+        };
+        let present = (token != Token::Null).then_some(span);
+        let scan = &mut self.scan;
+        match spec.role {
+            Role::Model if present.is_none() => scan.model_null = Some(span),
+            Role::Model => {
+                scan.model = Some(Field {
+                    span,
+                    value: decode(&self.text),
+                })
+            }
+            Role::Stream => {
+                scan.stream = present.map(|span| Field {
+                    span,
+                    value: token == Token::True,
+                });
+            }
+            Role::StreamOptions => {
+                if let Some(options) = &mut scan.stream_options {
+                    options.span = span;
+                }
+            }
+            Role::User => {
+                let keep = token == Token::String && !self.too_long;
+                scan.user = keep.then(|| decode(&self.text));
+            }
+            Role::MaxTokens => scan.max_tokens = count(spec, present, &self.text)?,
+            Role::MaxCompletionTokens => {
+                scan.max_completion_tokens = count(spec, present, &self.text)?;
+            }
+            Role::Choices => scan.n = count(spec, present, &self.text)?,
+            Role::Messages => scan.messages = present,
+            Role::Prompt => scan.prompt = present,
+            Role::Tools => scan.tools = present,
+        }
+        Ok(())
+    }
+
+    /// A token inside `stream_options`.
+    fn begin_option(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
+        let Some(options) = &mut self.scan.stream_options else {
+            return Ok(());
+        };
+        options.empty = false;
+        if token == Token::Key {
+            self.key.clear();
+        } else if self.key.as_bytes() == b"include_usage" {
+            if !matches!(token, Token::True | Token::False | Token::Null) {
+                let expected = "a boolean";
+                return Err(ScanError::WrongType {
+                    field: INCLUDE_USAGE,
+                    expected,
+                });
+            }
+            if options.include_usage.is_some() {
+                return Err(ScanError::Repeated {
+                    field: INCLUDE_USAGE,
+                });
+            }
+            self.include_usage = Some(at);
+        }
+        Ok(())
+    }
+
+    fn end_option(&mut self, token: Token, end: u64) {
+        if let Some(start) = self.include_usage.take()
+            && let Some(options) = &mut self.scan.stream_options
+        {
+            let value = (token != Token::Null).then_some(token == Token::True);
+            options.include_usage = Some(Field {
+                span: Span { start, end },
+                value,
+            });
+        }
+    }
+
+    fn section(&self) -> Option<Section> {
+        match self.field?.role {
+            Role::Messages => Some(Section::Messages),
+            Role::Prompt => Some(Section::Prompt),
+            Role::Tools => Some(Section::Tools),
+            _ => None,
+        }
+    }
+
+    fn in_stream_options(&self) -> bool {
+        self.field
+            .is_some_and(|spec| spec.role == Role::StreamOptions)
+    }
+}
+
+impl Visitor for Classifier {
+    type Error = ScanError;
+
+    fn begin(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
+        match (self.depth, token) {
+            (0, _) => self.scan.first_field = at + 1,
+            (1, Token::Key) => {
+                self.scan.empty = false;
+                self.field = None;
+                self.key.clear();
+            }
+            (1, _) => self.begin_field(token, at)?,
+            (2, _) if self.in_stream_options() => self.begin_option(token, at)?,
+            _ => {}
+        }
+        if let Some(section) = self.section() {
+            self.prompt.begin(section, token, at);
+        }
+        self.depth += u32::from(token.is_container());
+        Ok(())
+    }
+
+    fn text(&mut self, token: Token, piece: &[u8]) -> Result<(), ScanError> {
+        if self.section().is_some() {
+            self.prompt.text(piece);
+            return Ok(());
+        }
+        match (self.depth, token) {
+            (1, Token::Key) => self.key.push(piece),
+            (2, Token::Key) if self.in_stream_options() => self.key.push(piece),
+            (1, _) => self.keep_text(piece)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, token: Token, end: u64) -> Result<(), ScanError> {
+        self.depth -= u32::from(token.is_container());
+        if self.section().is_some() {
+            self.prompt.end(token, end);
+        }
+        match (self.depth, token) {
+            (1, Token::Key) => self.name_field(),
+            (1, _) => self.end_field(token, end),
+            (2, token) if token != Token::Key && self.in_stream_options() => {
+                self.end_option(token, end);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const fn wrong_type(spec: &FieldSpec) -> ScanError {
+    ScanError::WrongType {
+        field: spec.name,
+        expected: spec.role.expected(),
+    }
+}
+
+fn count(spec: &FieldSpec, present: Option<Span>, digits: &[u8]) -> Result<Option<u64>, ScanError> {
+    if present.is_none() {
+        return Ok(None);
+    }
+    let number = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok());
+    number.map(Some).ok_or_else(|| wrong_type(spec))
+}
+
+/// The scanner has validated the text before.
+fn decode(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}

@@ -1,0 +1,349 @@
+//! Reads what the model will read: messages, prompts and tools.
+//!
+//! Only the levels that have a meaning are followed (array, message, content, part), so the places
+//! kept are a handful whatever the body nests. Anything deeper is one value, hashed as a whole.
+
+use smallvec::SmallVec;
+
+use super::{Scan, ScanOptions, Span};
+use crate::digest::{Digester, MEDIUM_BYTES};
+use crate::json::{Name, Token};
+use crate::tokens::BYTES_PER_TOKEN;
+
+/// Stands between two texts of one content; a byte that no UTF-8 text has.
+const SEPARATOR: &[u8] = &[0xFF];
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageRole {
+    /// The operator's instructions.
+    System,
+    /// The operator's instructions under their newer name.
+    Developer,
+    /// The end user.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool call.
+    Tool,
+    /// A role that is missing or unknown here.
+    Other,
+}
+
+impl MessageRole {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"system" => Self::System,
+            b"developer" => Self::Developer,
+            b"user" => Self::User,
+            b"assistant" => Self::Assistant,
+            b"tool" | b"function" => Self::Tool,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A message and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageSpan {
+    /// Who speaks.
+    pub role: MessageRole,
+    /// The raw object, braces included.
+    pub span: Span,
+}
+
+/// The top-level fields that hold what the model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Messages,
+    Prompt,
+    Tools,
+}
+
+/// A container whose members have a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Messages,
+    Message,
+    Parts,
+    Part,
+    Prompts,
+    Tools,
+}
+
+/// What the value that begins is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Container(Place),
+    Role,
+    Text,
+    TokenId,
+    Whole(Whole),
+}
+
+/// A value that is not looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Tool,
+    Medium,
+    Extra,
+    Ignored,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Active {
+    Nothing,
+    Key,
+    Role,
+    Text,
+    TokenId,
+    Whole { kind: Whole, depth: u32, bytes: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct PromptReader {
+    places: SmallVec<[Place; 6]>,
+    active: Active,
+    key: Name,
+    role: Name,
+    message_start: u64,
+    /// Whether the content being read has had a text already.
+    has_text: bool,
+    max_messages: usize,
+    spans: Vec<MessageSpan>,
+    count: u64,
+    bytes: u64,
+    media: u64,
+    digest: Option<Box<Digester>>,
+}
+
+impl PromptReader {
+    pub(super) fn new(options: ScanOptions) -> Self {
+        Self {
+            places: SmallVec::new(),
+            active: Active::Nothing,
+            key: Name::default(),
+            role: Name::default(),
+            message_start: 0,
+            has_text: false,
+            max_messages: options.max_messages,
+            spans: Vec::new(),
+            count: 0,
+            bytes: 0,
+            media: 0,
+            digest: options.digest.then(|| Box::new(Digester::new())),
+        }
+    }
+
+    pub(super) fn finish(self, scan: &mut Scan) {
+        scan.message_spans = self.spans;
+        scan.message_count = self.count;
+        scan.prompt_bytes = self.bytes;
+        scan.media = self.media;
+        scan.digest = self.digest.map(|digest| digest.finish());
+    }
+
+    pub(super) fn begin(&mut self, section: Section, token: Token, at: u64) {
+        if let Active::Whole { .. } = self.active {
+            self.begin_within(token);
+        } else if token == Token::Key {
+            self.key.clear();
+            self.active = Active::Key;
+        } else {
+            match self.meaning(section, token) {
+                Meaning::Container(place) => self.enter(place, at),
+                Meaning::Role => {
+                    self.role.clear();
+                    self.active = Active::Role;
+                }
+                Meaning::Text => self.begin_text(),
+                Meaning::TokenId => {
+                    self.separate();
+                    self.active = Active::TokenId;
+                }
+                Meaning::Whole(kind) => {
+                    self.active = Active::Whole {
+                        kind,
+                        depth: 0,
+                        bytes: 0,
+                    };
+                    self.begin_within(token);
+                }
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, piece: &[u8]) {
+        match &mut self.active {
+            Active::Nothing => {}
+            Active::Key => self.key.push(piece),
+            Active::Role => self.role.push(piece),
+            Active::Text => {
+                self.bytes += piece.len() as u64;
+                self.digest_text(piece);
+            }
+            Active::TokenId => self.digest_text(piece),
+            Active::Whole { kind, bytes, .. } => {
+                *bytes += piece.len() as u64;
+                if *kind != Whole::Ignored
+                    && let Some(digest) = &mut self.digest
+                {
+                    digest.value.text(piece);
+                }
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, token: Token, end: u64) {
+        match self.active {
+            Active::Whole { kind, depth, bytes } => self.end_within(kind, depth, bytes, token),
+            _ if token.is_container() => self.leave(end),
+            Active::TokenId => {
+                self.bytes += BYTES_PER_TOKEN;
+                self.active = Active::Nothing;
+            }
+            _ => self.active = Active::Nothing,
+        }
+    }
+
+    fn meaning(&self, section: Section, token: Token) -> Meaning {
+        use Meaning::{Container, Text, TokenId, Whole as AsWhole};
+        let ignored = AsWhole(Whole::Ignored);
+        let Some(place) = self.places.last() else {
+            return match (section, token) {
+                (Section::Messages, Token::Array) => Container(Place::Messages),
+                (Section::Tools, Token::Array) => Container(Place::Tools),
+                (Section::Prompt, Token::Array) => Container(Place::Prompts),
+                (Section::Prompt, Token::String) => Text,
+                _ => ignored,
+            };
+        };
+        match (place, token) {
+            (Place::Messages, Token::Object) => Container(Place::Message),
+            (Place::Message, _) => self.in_message(token),
+            (Place::Parts, Token::Object) => Container(Place::Part),
+            (Place::Parts | Place::Prompts, Token::String) => Text,
+            (Place::Part, _) => self.in_part(token),
+            (Place::Tools, _) => AsWhole(Whole::Tool),
+            (Place::Prompts, Token::Number) => TokenId,
+            (Place::Prompts, Token::Array) if self.places.len() == 1 => Container(Place::Prompts),
+            (Place::Prompts, Token::Object) => AsWhole(Whole::Medium),
+            _ => ignored,
+        }
+    }
+
+    fn in_message(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) | (b"cache_control", _) => Meaning::Whole(Whole::Ignored),
+            (b"role", Token::String) => Meaning::Role,
+            (b"content", Token::String) => Meaning::Text,
+            (b"content", Token::Array) => Meaning::Container(Place::Parts),
+            _ => Meaning::Whole(Whole::Extra),
+        }
+    }
+
+    fn in_part(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) | (b"type" | b"cache_control", _) => Meaning::Whole(Whole::Ignored),
+            (b"text" | b"refusal", Token::String) => Meaning::Text,
+            _ => Meaning::Whole(Whole::Medium),
+        }
+    }
+
+    fn enter(&mut self, place: Place, at: u64) {
+        if place == Place::Message {
+            self.message_start = at;
+            self.has_text = false;
+            self.role.clear();
+        }
+        self.places.push(place);
+    }
+
+    fn leave(&mut self, end: u64) {
+        if self.places.pop() == Some(Place::Message) {
+            self.end_message(end);
+        }
+    }
+
+    fn end_message(&mut self, end: u64) {
+        self.count += 1;
+        if self.spans.len() < self.max_messages {
+            let role = MessageRole::of(self.role.as_bytes());
+            let span = Span {
+                start: self.message_start,
+                end,
+            };
+            self.spans.push(MessageSpan { role, span });
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.end_message(self.role.as_bytes());
+        }
+    }
+
+    fn begin_text(&mut self) {
+        self.separate();
+        self.active = Active::Text;
+    }
+
+    fn separate(&mut self) {
+        if self.has_text {
+            self.digest_text(SEPARATOR);
+        }
+        self.has_text = true;
+    }
+
+    fn digest_text(&mut self, piece: &[u8]) {
+        if let Some(digest) = &mut self.digest {
+            digest.text(piece);
+        }
+    }
+
+    fn begin_within(&mut self, token: Token) {
+        let Active::Whole { kind, depth, .. } = &mut self.active else {
+            return;
+        };
+        *depth += u32::from(token.is_container());
+        if *kind != Whole::Ignored
+            && let Some(digest) = &mut self.digest
+        {
+            digest.value.begin(token);
+        }
+    }
+
+    fn end_within(&mut self, kind: Whole, depth: u32, bytes: u64, token: Token) {
+        let depth = depth - u32::from(token.is_container());
+        let hash = match &mut self.digest {
+            Some(digest) if kind != Whole::Ignored => digest.value.end(token),
+            _ => None,
+        };
+        let ended = depth == 0 && token != Token::Key;
+        self.active = if ended {
+            Active::Nothing
+        } else {
+            Active::Whole { kind, depth, bytes }
+        };
+        if ended {
+            self.end_whole(kind, bytes, hash.unwrap_or_default());
+        }
+    }
+
+    fn end_whole(&mut self, kind: Whole, bytes: u64, hash: u64) {
+        match kind {
+            Whole::Ignored => return,
+            Whole::Medium => {
+                self.media += 1;
+                self.bytes += u64::from(MEDIUM_BYTES);
+            }
+            Whole::Tool | Whole::Extra => self.bytes += bytes,
+        }
+        let Some(digest) = &mut self.digest else {
+            return;
+        };
+        match kind {
+            Whole::Tool => digest.tool(hash, bytes),
+            Whole::Medium => digest.medium(hash),
+            Whole::Extra => digest.extra(self.key.as_bytes(), hash, bytes),
+            Whole::Ignored => {}
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The fields of a request that policy reads, as data.
+
+use crate::json::Token;
+use crate::{Api, Dialect, openai};
+
+/// What an operation's request body calls the things that policy reads.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Top-level fields; at most 32.
+    pub(crate) fields: &'static [FieldSpec],
+}
+
+impl Schema {
+    /// The schema of the request body of `api`, or `None` if it has no body.
+    #[must_use]
+    pub fn of(api: Api) -> Option<&'static Self> {
+        match api.dialect {
+            Dialect::OpenAi => openai::schema(api.operation),
+        }
+    }
+
+    pub(crate) fn find(&self, name: &[u8]) -> Option<(u32, &'static FieldSpec)> {
+        let mut bits = (0..32).map(|index| 1 << index);
+        self.fields.iter().find_map(|spec| {
+            let bit = bits.next()?;
+            (spec.name.as_bytes() == name).then_some((bit, spec))
+        })
+    }
+}
+
+/// A top-level field and what it means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FieldSpec {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+}
+
+/// What a field means to policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Model,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    Choices,
+    Messages,
+    Prompt,
+    Tools,
+    User,
+}
+
+impl Role {
+    /// Whether two of it in a body are an error: what the gateway would enforce on one of them, an
+    /// engine might not find in the other.
+    pub(crate) const fn is_unique(self) -> bool {
+        !matches!(self, Self::User)
+    }
+
+    pub(crate) const fn accepts(self, token: Token) -> bool {
+        match self {
+            _ if matches!(token, Token::Null) => true,
+            Self::User => true,
+            Self::Model => matches!(token, Token::String),
+            Self::Stream => matches!(token, Token::True | Token::False),
+            Self::StreamOptions => matches!(token, Token::Object),
+            Self::Messages | Self::Tools => matches!(token, Token::Array),
+            Self::Prompt => matches!(token, Token::String | Token::Array),
+            Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => {
+                matches!(token, Token::Number)
+            }
+        }
+    }
+
+    /// The type to name in an error.
+    pub(crate) const fn expected(self) -> &'static str {
+        match self {
+            Self::Model | Self::User => "a string",
+            Self::Stream => "a boolean",
+            Self::StreamOptions => "an object",
+            Self::Messages | Self::Tools => "an array",
+            Self::Prompt => "a string or an array",
+            Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",
+        }
+    }
+}
