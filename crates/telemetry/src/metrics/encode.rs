@@ -180,7 +180,13 @@ fn encode_backends(encoder: &mut DescriptorEncoder<'_>, all: &Backends) -> fmt::
         encoder,
         ("sluicegate_attempts", "Attempts made at a backend."),
         all,
-        |s| vec![(None, s.attempts.load(Relaxed))],
+        |s| {
+            Some(s.attempts.load(Relaxed))
+                .filter(|n| *n > 0)
+                .map(|n| (None, n))
+                .into_iter()
+                .collect()
+        },
     )?;
     encode_counters(
         encoder,

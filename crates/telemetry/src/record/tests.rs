@@ -84,12 +84,12 @@ fn line(record: &RequestRecord<'_>) -> String {
 
 #[test]
 fn a_full_line() {
-    insta::assert_snapshot!(line(&full_record()), @"");
+    insta::assert_snapshot!(line(&full_record()));
 }
 
 #[test]
 fn what_is_not_known_is_left_out() {
-    insta::assert_snapshot!(line(&bare_record()), @"");
+    insta::assert_snapshot!(line(&bare_record()));
 }
 
 #[test]

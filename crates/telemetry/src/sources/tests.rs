@@ -55,5 +55,5 @@ fn endpoints_and_listeners() {
             refused: 1,
         }]
     });
-    insta::assert_snapshot!(encode(&registry).unwrap(), @"");
+    insta::assert_snapshot!(encode(&registry).unwrap());
 }
