@@ -1,0 +1,223 @@
+//! The byte stream under a connection: plain or TLS, counted.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::client::TlsStream;
+
+/// What has passed over a connection, to tell after a failure whether anything had been sent or
+/// answered.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    read: AtomicU64,
+    written: AtomicU64,
+    digested: AtomicBool,
+    digest: Notify,
+}
+
+impl Traffic {
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Completes once the connection has read something *and come back for more*, or has ended:
+    /// a codec comes back only after it has processed what it had.
+    pub(super) async fn first_read_digested(&self) {
+        self.digest.notified().await;
+    }
+
+    fn note_reading(&self) {
+        if self.read() > 0 {
+            self.note_digested();
+        }
+    }
+
+    fn note_digested(&self) {
+        if !self.digested.load(Ordering::Relaxed) && !self.digested.swap(true, Ordering::Relaxed) {
+            self.digest.notify_one();
+        }
+    }
+}
+
+/// A connected stream.
+#[derive(Debug)]
+pub(super) struct Io {
+    stream: Stream,
+    traffic: Arc<Traffic>,
+}
+
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(TcpStream),
+    /// Boxed: the TLS state is ten times the size of a socket.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Io {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            traffic: Arc::default(),
+        }
+    }
+
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
+    /// Whether ALPN chose HTTP/2.
+    pub(super) fn negotiated_h2(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    fn count_written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &result {
+            self.traffic
+                .written
+                .fetch_add(*written as u64, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.traffic.note_reading();
+        let before = buf.filled().len();
+        let result = ready!(match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        });
+        let read = buf.filled().len() - before;
+        self.traffic.read.fetch_add(read as u64, Ordering::Relaxed);
+        if read == 0 {
+            self.traffic.note_digested();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        };
+        self.count_written(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        };
+        self.count_written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// An upstream connection after `101 Switching Protocols`: bytes in both directions.
+#[derive(Debug)]
+pub struct Upgraded {
+    /// What had been read beyond the response head; comes first.
+    early: Bytes,
+    io: Io,
+}
+
+impl Upgraded {
+    pub(super) fn new(early: Bytes, io: Io) -> Self {
+        Self { early, io }
+    }
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let now = self.early.len().min(buf.remaining());
+        buf.put_slice(self.early.get(..now).unwrap_or_default());
+        self.early.advance(now);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

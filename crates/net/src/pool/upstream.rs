@@ -1,0 +1,134 @@
+//! A response body that owns what it arrives on.
+//!
+//! It holds the HTTP/1.1 connection or the HTTP/2 stream's place until it ends, so "in use" means
+//! until the last byte, not until the head (the classic fault of permits held by a future). It
+//! gives the connection back at its clean end; dropped before, it closes the HTTP/1.1 connection
+//! or resets the HTTP/2 stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::h1::H1;
+use super::h2::StreamPlace;
+use super::io::Upgraded;
+use crate::body::BodyError;
+
+/// The body of a response from a [`Pool`](super::Pool).
+pub struct UpstreamBody {
+    incoming: Incoming,
+    source: Source,
+}
+
+enum Source {
+    Http1(Box<H1>),
+    Switching(Box<H1>),
+    H2 { _place: StreamPlace },
+    Ended,
+}
+
+impl UpstreamBody {
+    pub(super) fn http1(incoming: Incoming, connection: Box<H1>) -> Self {
+        Self {
+            incoming,
+            source: Source::Http1(connection),
+        }
+        .released_if_ended()
+    }
+
+    pub(super) fn switching(incoming: Incoming, connection: Box<H1>) -> Self {
+        Self {
+            incoming,
+            source: Source::Switching(connection),
+        }
+    }
+
+    pub(super) fn h2(incoming: Incoming, place: StreamPlace) -> Self {
+        Self {
+            incoming,
+            source: Source::H2 { _place: place },
+        }
+        .released_if_ended()
+    }
+
+    fn released_if_ended(mut self) -> Self {
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
+        self
+    }
+
+    fn release(&mut self) {
+        if let Source::Http1(connection) = std::mem::replace(&mut self.source, Source::Ended) {
+            connection.release();
+        }
+    }
+
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.source {
+            Source::Http1(connection) => connection.poll_frame(&mut self.incoming, cx),
+            Source::H2 { .. } => Pin::new(&mut self.incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::Upstream))),
+            Source::Switching(_) | Source::Ended => Poll::Ready(None),
+        }
+    }
+}
+
+impl http_body::Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = self.poll_source(cx);
+        match &polled {
+            Poll::Ready(None) => self.release(),
+            Poll::Ready(Some(Err(_))) => self.source = Source::Ended,
+            // A reader that sees the end coming does not poll again to hear of it.
+            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.release(),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Ended) || self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.source {
+            Source::Ended => SizeHint::with_exact(0),
+            _ => self.incoming.size_hint(),
+        }
+    }
+}
+
+impl std::fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamBody")
+            .field("ended", &self.is_end_stream())
+            .finish()
+    }
+}
+
+/// Takes over the connection of a `101 Switching Protocols` response (a WebSocket, say). The
+/// connection never returns to the pool.
+///
+/// # Errors
+/// [`BodyError::UpstreamClosed`] for any other response.
+pub async fn upgrade(response: Response<UpstreamBody>) -> Result<Upgraded, BodyError> {
+    match response.into_body().source {
+        Source::Switching(connection) => connection.upgrade().await,
+        _ => Err(BodyError::UpstreamClosed),
+    }
+}
