@@ -1,2 +1,60 @@
-//! Tasks of the repository.
-fn main() {}
+//! Tasks of the repository, run as `cargo xtask TASK`.
+//!
+//! They are a program rather than shell scripts or a Makefile so that they need nothing but cargo,
+//! behave alike everywhere, and can be tested. What the continuous integration runs is exactly
+//! `cargo xtask test`, so that a green run here is a green run there.
+
+mod docs;
+#[cfg(test)]
+mod layers;
+mod process;
+mod python;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(about = "Tasks of the repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that a change must pass: format, lints, documentation, tests, end-to-end tests
+    Test {
+        /// Leave out what needs Python: the end-to-end tests with the official clients
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Write docs/configuration.md from the configuration's own schema
+    Docs {
+        /// Only check that it is up to date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Test { fast } => test::run(&workspace, *fast),
+        Task::Docs { check: false } => docs::write(&workspace),
+        Task::Docs { check: true } => docs::check(&workspace),
+    }
+}
