@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// The identity of an endpoint: its pod UID or its configured name. Cheap to clone.
 ///
 /// Statistics, ejections and requests in flight belong to the identity; the address may change.

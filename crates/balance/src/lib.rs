@@ -18,6 +18,8 @@ mod candidates;
 mod condition;
 mod config;
 mod endpoint;
+#[cfg(test)]
+mod fixtures;
 mod identity;
 mod members;
 mod policies;

@@ -19,6 +19,9 @@ use crate::request::{Cost, Outcome, Pick, PickError, PickRequest, ReserveError, 
 use crate::retry_budget::RetryBudget;
 use crate::time::Time;
 
+#[cfg(test)]
+mod tests;
+
 /// The endpoints of one service.
 #[derive(Debug)]
 pub struct Pool {

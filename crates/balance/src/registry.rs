@@ -6,6 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::config::PoolConfig;
 use crate::pool::Pool;
 
+#[cfg(test)]
+mod tests;
+
 /// All pools of a process. Looked up when a configuration is compiled, not per request.
 #[derive(Debug, Default)]
 pub struct Registry {

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::config::RetryBudgetConfig;
 use crate::time::Time;
 
+#[cfg(test)]
+mod tests;
+
 /// The balance is kept in hundredths of a retry, in which a deposit is [`RetryBudgetConfig::ratio`].
 const RETRY: u64 = 100;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;

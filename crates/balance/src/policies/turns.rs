@@ -43,8 +43,9 @@ impl Turns {
         UNIT / u128::from(weight.max(1))
     }
 
-    /// Who was a candidate before keeps its turn; who was not joins at the present, without a
-    /// claim to the turns it missed.
+    /// Who took turns before keeps the next one, so that an endpoint that comes back from an
+    /// ejection is tried soon. Who did not, or did under another policy or weight and so would
+    /// wait for long, joins at the present.
     pub(super) fn rebuild(&mut self, members: &mut Members, tier: &Tier, rng: &mut fastrand::Rng) {
         self.queue.clear();
         for &position in tier.positions() {
@@ -52,10 +53,8 @@ impl Turns {
                 continue;
             };
             let stride = self.stride(member);
-            let turn = match member.turn {
-                Some(turn) if turn + stride >= self.now => turn,
-                _ => self.now + rng.u128(0..stride),
-            };
+            let turn = member.turn.filter(|&turn| turn <= self.now + stride);
+            let turn = turn.unwrap_or_else(|| self.now + rng.u128(0..stride));
             member.turn = Some(turn);
             self.queue.insert((turn, position));
         }
