@@ -1,0 +1,97 @@
+"""One gateway in front of simulated engines, for the whole run."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import openai
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from processes import Engine, Process, free_port, get  # noqa: E402
+from recorder import Recorder  # noqa: E402
+
+# A key that must reach neither an upstream nor a log.
+CLIENT_KEY = "sk-client-key-of-the-tests"
+UPSTREAM_KEY = "sk-upstream-key-of-the-tests"
+
+
+def pool(name: str, model: str, *ports: int, **fields) -> dict:
+    endpoints = [{"address": f"127.0.0.1:{port}"} for port in ports]
+    return {"name": name, "models": [model], "endpoints": endpoints, **fields}
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory):
+    """The gateway, its engines and where they are."""
+    directory = tmp_path_factory.mktemp("mesh")
+    recorder = Recorder()
+    # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
+    # in the middle; `flaky` is the one that gets faults.
+    engines = SimpleNamespace(
+        llama=[Engine(directory, "llama", speed=20) for _ in range(2)],
+        slow=Engine(directory, "slow", speed=1),
+        flaky=Engine(directory, "flaky", speed=20),
+    )
+    port, admin = free_port(), free_port()
+    (directory / "upstream.key").write_text(UPSTREAM_KEY + "\n")
+    key = "${file:%s}" % (directory / "upstream.key")
+    # JSON is YAML.
+    configuration = directory / "sluicegate.yaml"
+    configuration.write_text(
+        json.dumps(
+            {
+                "listeners": [{"name": "public", "address": f"127.0.0.1:{port}"}],
+                "pools": [
+                    pool("engines", "llama", *(engine.port for engine in engines.llama)),
+                    pool("slow", "slow", engines.slow.port),
+                    pool("flaky", "flaky", engines.flaky.port),
+                    pool("recorder", "recorded", recorder.port, apiKey=key),
+                ],
+            }
+        )
+    )
+    access_log = directory / "access.log"
+    gateway = Process(
+        directory / "gateway.log",
+        "run",
+        *("--config", str(configuration)),
+        *("--admin", f"127.0.0.1:{admin}"),
+        *("--access-log", str(access_log)),
+        *("--drain-delay", "0s"),
+    )
+    try:
+        gateway.wait_for(f"http://127.0.0.1:{admin}/ready")
+        yield SimpleNamespace(
+            url=f"http://127.0.0.1:{port}",
+            admin=f"http://127.0.0.1:{admin}",
+            metrics=lambda: get(f"http://127.0.0.1:{admin}/metrics"),
+            access_log=access_log,
+            gateway=gateway,
+            engines=engines,
+            recorder=recorder,
+        )
+    finally:
+        status = gateway.stop()
+        for engine in (*engines.llama, engines.slow, engines.flaky):
+            engine.process.stop()
+        recorder.stop()
+    assert status == 0, f"the gateway ended with {status}:\n{gateway.text()}"
+    assert "panicked" not in gateway.text(), gateway.text()
+
+
+@pytest.fixture
+def client(mesh):
+    """The official client. It does not retry, so that a test sees the first answer."""
+    with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def flaky(mesh):
+    """The engine that gets faults; they end with the test."""
+    engine = mesh.engines.flaky
+    yield engine
+    engine.fault("{}")
