@@ -42,12 +42,15 @@ impl Error {
         self
     }
 
-    /// Says how to make text of a scalar that is not.
-    pub(super) fn wanting_text(mut self, node: &Node) -> Self {
-        if matches!(node.value, Value::Scalar { .. }) && !node.is_null() {
-            self.help = Some("put it in quotes to make it text".to_owned());
+    /// The node is not text; where any text would do, says how to make it one.
+    pub(super) fn not_text(node: &Node, expected: &dyn Expected) -> Self {
+        let found = Unexpected::Other(node.kind());
+        let mut error = <Self as de::Error>::invalid_type(found, expected);
+        let is_scalar = matches!(node.value, Value::Scalar { .. }) && !node.is_null();
+        if is_scalar && expected.to_string() == "a string" {
+            error.help = Some("put it in quotes to make it text".to_owned());
         }
-        self
+        error
     }
 
     /// Position of the key, if the fault is that it is unknown.

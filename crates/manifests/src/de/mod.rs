@@ -110,10 +110,7 @@ impl<'de> Deserializer<'de> for Tree<'de, '_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let result = match self.text() {
             Some(text) => visitor.visit_borrowed_str(text),
-            None => Err(
-                Error::invalid_type(Unexpected::Other(self.node.kind()), &visitor)
-                    .wanting_text(self.node),
-            ),
+            None => Err(Error::not_text(self.node, &visitor)),
         };
         result.map_err(|error| error.at(self.node))
     }
@@ -154,13 +151,29 @@ impl<'de> Deserializer<'de> for Tree<'de, '_> {
         result.map_err(|error| error.at(self.node))
     }
 
+    /// Only from a mapping: serde's own visitors would take a list of fields in their order, too.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::Mapping(_) => self.deserialize_any(visitor),
+            _ => {
+                let found = Unexpected::Other(self.node.kind());
+                Err(Error::invalid_type(found, &visitor).at(self.node))
+            }
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier
+        seq tuple tuple_struct map identifier
     }
 }
 

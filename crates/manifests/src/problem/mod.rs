@@ -91,11 +91,11 @@ impl Problem {
         margin: usize,
     ) -> fmt::Result {
         let (shown, mark) = marked_line(&self.source, place);
-        writeln!(f, "{:margin$} |", "")?;
-        writeln!(f, "{:margin$} | {shown}", place.line)?;
-        writeln!(
+        write!(f, "\n{:margin$} |", "")?;
+        write!(f, "\n{:margin$} | {shown}", place.line)?;
+        write!(
             f,
-            "{:margin$} | {}",
+            "\n{:margin$} | {}",
             "",
             format!("{mark} {label}").trim_end()
         )
@@ -128,7 +128,6 @@ impl fmt::Display for Problem {
         if let Some(related) = &self.related {
             self.write_excerpt(f, related.place, &related.label, margin)?;
         }
-        write!(f, "{:margin$} |", "")?;
         self.write_help(f, margin)
     }
 }

@@ -52,7 +52,8 @@ struct Measured {
 /// A collection whose end has not come yet.
 struct Open {
     anchor: usize,
-    start: Point,
+    /// From where it begins to the end of what it holds.
+    span: Span,
     content: Content,
     nodes: usize,
     height: usize,
@@ -109,7 +110,7 @@ impl Builder {
                 };
                 self.open(content, anchor, tag, span)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => self.expand(anchor, span),
             Event::DocumentStart(_) => {
                 self.anchors.clear();
@@ -142,9 +143,13 @@ impl Builder {
                 format!("nested deeper than {MAX_DEPTH} levels"),
             ));
         }
+        let span = Span {
+            start: span.start,
+            end: span.start,
+        };
         self.stack.push(Open {
             anchor,
-            start: span.start,
+            span,
             content,
             nodes: 1,
             height: 0,
@@ -152,22 +157,19 @@ impl Builder {
         Ok(())
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Fault> {
+    fn close(&mut self) -> Result<(), Fault> {
         let Some(open) = self.stack.pop() else {
             return Ok(());
         };
         let value = match open.content {
             Content::Sequence(items) => Value::Sequence(items),
-            Content::Mapping { entries, .. } => {
-                self.parsed.faults.extend(repeated_key(&entries));
+            Content::Mapping { mut entries, .. } => {
+                self.parsed.faults.extend(take_repeats(&mut entries));
                 Value::Mapping(entries)
             }
         };
         let node = Node {
-            span: Span {
-                start: open.start,
-                end: end.end.max(open.start),
-            },
+            span: open.span,
             value,
         };
         self.finish(
@@ -224,6 +226,7 @@ impl Builder {
             self.parsed.documents.push(done.node);
             return Ok(());
         };
+        open.span.end = span.end;
         open.nodes += done.nodes;
         open.height = open.height.max(done.height);
         match &mut open.content {
@@ -310,19 +313,30 @@ fn key_of(node: Node) -> Result<(Box<str>, Span), Fault> {
     }
 }
 
-/// The first key, in order of the text, that stands in a mapping a second time.
-fn repeated_key(entries: &[Entry]) -> Option<Fault> {
+/// Takes out the keys that stand in a mapping a second time, and tells of them.
+fn take_repeats(entries: &mut Vec<Entry>) -> Vec<Fault> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
     sorted.sort_by_key(|entry| (&entry.key, entry.key_span.start));
-    let pairs = sorted.windows(2).filter_map(|pair| match pair {
+    let repeats = sorted.windows(2).filter_map(|pair| match pair {
         [first, second] if first.key == second.key => Some((*first, *second)),
         _ => None,
     });
-    let (first, second) = pairs.min_by_key(|(_, second)| second.key_span.start)?;
+    let faults: Vec<Fault> = repeats
+        .map(|(first, second)| repeated(first, second))
+        .collect();
+    entries.retain(|entry| {
+        faults
+            .iter()
+            .all(|fault| fault.span != Some(entry.key_span))
+    });
+    faults
+}
+
+fn repeated(first: &Entry, second: &Entry) -> Fault {
     let mut fault = Fault::new(second.key_span, format!("`{}` is given twice", second.key))
         .help("keep one of them");
-    fault.related = Some((first.key_span, "given here first"));
-    Some(fault)
+    fault.related = Some((first.key_span, "given here before"));
+    fault
 }
 
 fn syntax_fault(error: &ScanError) -> Fault {

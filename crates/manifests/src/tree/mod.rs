@@ -94,7 +94,7 @@ impl Entry {
     /// What to point at when the value is meant: itself if it is a scalar, else its key.
     pub(crate) fn mark(&self) -> Span {
         match &self.value.value {
-            Value::Scalar { text, .. } if !text.is_empty() => self.value.span,
+            Value::Scalar { .. } if !self.value.is_null() => self.value.span,
             _ => self.key_span,
         }
     }
