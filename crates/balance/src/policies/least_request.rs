@@ -13,14 +13,13 @@ use crate::time::Time;
 
 pub(super) fn rank(choice: &Choice<'_>, choices: usize, rng: &mut fastrand::Rng) -> Ranked {
     let wanted = choices.max(RANKED).min(choice.tier.positions().len());
+    let load = |position: usize| {
+        let member = choice.members.get(position)?;
+        Some((position, Load::of(member, choice.now)))
+    };
     let mut drawn: SmallVec<[(usize, Load); RANKED]> = draw(choice, wanted, rng)
         .into_iter()
-        .filter_map(|position| {
-            Some((
-                position,
-                Load::of(choice.members.get(position)?, choice.now),
-            ))
-        })
+        .filter_map(load)
         .collect();
     let best = drawn
         .iter()

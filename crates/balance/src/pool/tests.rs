@@ -8,7 +8,7 @@ use super::*;
 use crate::fixtures::{
     ERROR, OK, REFUSED, at, id, number, pick, pool, pool_of, sequence, specs, status, tally,
 };
-use crate::{FailureKind, Health, HealthThresholds, Percent, Policy};
+use crate::{FailureKind, Health, HealthThresholds, OutlierDetection, Percent, Policy};
 
 fn probed() -> PoolConfig {
     PoolConfig {
