@@ -361,6 +361,21 @@ fn without_outlier_detection_nothing_stays_ejected() {
 }
 
 #[test]
+fn what_left_ejected_comes_back_sound_without_outlier_detection() {
+    let pool = pool(Policy::P2C, &[1, 1]);
+    let held = pick(&pool, &[id(1)], at(1), 0).unwrap().token;
+    eject(&pool, 0, at(1));
+    pool.set_endpoints(vec![]);
+    pool.configure(PoolConfig {
+        outlier: None,
+        ..PoolConfig::default()
+    });
+    pool.set_endpoints(specs(&[1, 1]));
+    assert_eq!(status(&pool, 0).health, Health::Healthy);
+    pool.release(held, OK, at(1));
+}
+
+#[test]
 fn outcomes_that_say_nothing_about_the_endpoint_change_nothing_but_counts() {
     let pool = pool(Policy::RoundRobin, &[1, 1]);
     let outcomes = [Outcome::Neutral, Outcome::Cancelled];
