@@ -19,6 +19,8 @@ pub mod response;
 pub mod scan;
 pub mod splice;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 
 pub use api::{Api, Dialect, Method, Operation};

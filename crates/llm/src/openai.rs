@@ -158,7 +158,7 @@ struct Choice {
     #[serde(default)]
     text: Option<Value>,
     #[serde(default)]
-    finish_reason: Option<IgnoredAny>,
+    finish_reason: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -266,7 +266,7 @@ pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
     let usage = chunk.usage.as_ref().and_then(usage_of);
     let finished = choices
         .iter()
-        .filter(|choice| choice.finish_reason.is_some())
+        .filter(|choice| says_something(&choice.finish_reason))
         .count();
     EventFacts {
         content: choices.iter().any(Choice::has_content),

@@ -216,8 +216,7 @@ impl Decoder {
 
     /// What is left of a frame that the end of the stream has cut; an event that is not terminated
     /// is no event, but some servers forget the last blank line.
-    #[must_use]
-    pub fn finish(mut self) -> Option<Frame> {
+    pub fn finish(&mut self) -> Option<Frame> {
         let raw = self.carry.split().freeze();
         (!raw.is_empty()).then(|| Frame::new(raw, self.is_first))
     }

@@ -1,1 +1,191 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::*;
+use crate::scan::{ScanOptions, Scanner, Schema};
+use crate::testing::{chat_request, cuts, pieces, write};
+use crate::{Api, Dialect, Operation};
+
+fn digest_of(operation: Operation, pieces: &[&[u8]]) -> PromptDigest {
+    let schema = Schema::of(Api {
+        dialect: Dialect::OpenAi,
+        operation,
+    })
+    .expect("a body");
+    let options = ScanOptions {
+        digest: true,
+        ..ScanOptions::default()
+    };
+    let mut scanner = Scanner::new(schema, options);
+    pieces
+        .iter()
+        .for_each(|piece| scanner.push(piece).expect("valid"));
+    scanner.finish().expect("valid").digest.expect("asked for")
+}
+
+fn chat(body: &Value) -> PromptDigest {
+    digest_of(Operation::ChatCompletions, &[body.to_string().as_bytes()])
+}
+
+fn messages(messages: Value) -> PromptDigest {
+    chat(&json!({ "messages": messages }))
+}
+
+fn chained(digest: &PromptDigest) -> Vec<ChainedBlock> {
+    digest.chain(&Salt::new("m", "", "")).collect()
+}
+
+#[test]
+fn text_is_cut_at_block_boundaries() {
+    let digest = messages(json!([{"role": "user", "content": "x".repeat(2500)}]));
+    let bytes: Vec<u32> = digest.blocks.iter().map(|block| block.bytes).collect();
+    assert_eq!(bytes, [1024, 1024, 452]);
+    assert_eq!(digest.bytes(), 2500);
+    assert_ne!(
+        digest.blocks[0], digest.blocks[1],
+        "the role is in the first"
+    );
+}
+
+#[test]
+fn one_text_part_is_a_plain_text() {
+    let plain = messages(json!([{"role": "user", "content": "hello"}]));
+    let part = json!([{"role": "user", "content": [
+        {"type": "text", "text": "hello", "cache_control": {"type": "ephemeral"}}
+    ]}]);
+    assert_eq!(messages(part), plain);
+}
+
+#[test]
+fn contents_that_differ_hash_differently() {
+    let call = |arguments: &str| {
+        json!([{"role": "assistant", "content": null, "tool_calls": [
+        {"id": "1", "function": {"name": "f", "arguments": arguments}}]}])
+    };
+    let image = |url: &str| {
+        json!([{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": url}}]}])
+    };
+    let variants = [
+        json!([]),
+        json!([{"role": "user", "content": "ab"}]),
+        json!([{"role": "system", "content": "ab"}]),
+        json!([{"role": "user", "content": "ac"}]),
+        json!([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]),
+        json!([{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}]),
+        json!([{"role": "user", "content": "ab", "name": "x"}]),
+        json!([{"role": "user", "content": ""}]),
+        call("{}"),
+        call("{\"a\":1}"),
+        image("data:1"),
+        image("data:2"),
+    ];
+    for (index, one) in variants.iter().enumerate() {
+        for other in variants.iter().skip(index + 1) {
+            assert_ne!(
+                messages(one.clone()),
+                messages(other.clone()),
+                "{one} {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn media_are_one_block_each() {
+    let content = json!([
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": "x".repeat(5000)}},
+        {"type": "text", "text": "b"},
+    ]);
+    let digest = messages(json!([{"role": "user", "content": content}]));
+    let bytes: Vec<u32> = digest.blocks.iter().map(|block| block.bytes).collect();
+    assert_eq!(bytes, [1, MEDIUM_BYTES, 2]);
+}
+
+#[test]
+fn tools_come_first_wherever_they_stand() {
+    let turns = json!([{"role": "user", "content": "hi"}]);
+    let tools = json!([{"name": "f"}, {"name": "g"}]);
+    let before = digest_of(
+        Operation::ChatCompletions,
+        &[format!("{{\"tools\":{tools},\"messages\":{turns}}}").as_bytes()],
+    );
+    let behind = digest_of(
+        Operation::ChatCompletions,
+        &[format!("{{\"messages\":{turns},\"tools\":{tools}}}").as_bytes()],
+    );
+    assert_eq!(before, behind);
+    assert_eq!(before.blocks.len(), 3);
+    assert_eq!(before.blocks[2], messages(turns).blocks[0]);
+}
+
+#[test]
+fn the_salt_separates() {
+    let digest = messages(json!([{"role": "user", "content": "hi"}]));
+    let salts = [
+        ("m", "", ""),
+        ("n", "", ""),
+        ("m", "a", ""),
+        ("m", "", "a"),
+        ("", "m", ""),
+    ];
+    let mut hashes: Vec<u64> = salts
+        .iter()
+        .flat_map(|(model, adapter, domain)| digest.chain(&Salt::new(model, adapter, domain)))
+        .map(|block| block.hash)
+        .collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), salts.len());
+}
+
+#[test]
+fn hashes_are_stable_across_versions() {
+    let digest =
+        chat(&json!({"messages": [{"role": "user", "content": "hi"}], "tools": [{"a": 1}]}));
+    let hashes: Vec<u64> = chained(&digest).iter().map(|block| block.hash).collect();
+    assert_eq!(hashes, [0x9714_04d6_d600_ada0, 0xb8f8_c289_2f0d_7103]);
+}
+
+#[test]
+fn blocks_are_bounded() {
+    let body = format!("{{\"messages\":[{}{{}}]}}", "{},".repeat(MAX_BLOCKS));
+    let digest = digest_of(Operation::ChatCompletions, &[body.as_bytes()]);
+    assert_eq!(digest.blocks.len(), MAX_BLOCKS);
+}
+
+#[test]
+fn a_longer_prompt_keeps_the_full_blocks() {
+    let prompt = |len: usize| {
+        let body = json!({ "prompt": "p".repeat(len) }).to_string();
+        digest_of(Operation::Completions, &[body.as_bytes()])
+    };
+    let (short, long) = (chained(&prompt(2100)), chained(&prompt(3000)));
+    assert_eq!(short[..2], long[..2]);
+    assert_ne!(short[2], long[2]);
+}
+
+proptest! {
+    #[test]
+    fn writing_does_not_matter(
+        body in chat_request(), seeds: (u64, u64), first in cuts(), second in cuts()
+    ) {
+        let (one, other) = (write(&body, seeds.0), write(&body, seeds.1));
+        let one = digest_of(Operation::ChatCompletions, &pieces(&one, &first));
+        let other = digest_of(Operation::ChatCompletions, &pieces(&other, &second));
+        prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn an_appended_message_extends(body in chat_request(), seed: u64) {
+        let before = digest_of(Operation::ChatCompletions, &[&write(&body, seed)]);
+        let mut longer = body;
+        let turns = longer["messages"].as_array_mut().expect("messages");
+        turns.push(json!({"role": "user", "content": "more"}));
+        let after = digest_of(Operation::ChatCompletions, &[&write(&longer, !seed)]);
+        let (before, after) = (chained(&before), chained(&after));
+        prop_assert_eq!(after.len(), before.len() + 1);
+        prop_assert_eq!(&after[..before.len()], &before[..]);
+    }
+}

@@ -167,8 +167,7 @@ impl StreamTap {
     /// If the stream is [truncated](Ended::Truncated), the caller has to let the client know: by
     /// [`stream_event`](crate::error::stream_event) or by aborting the connection.
     pub fn finish(mut self, out: &mut Vec<Bytes>) -> StreamReport {
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(0));
-        if let Some(rest) = decoder.finish() {
+        if let Some(rest) = self.decoder.finish() {
             self.finish_frame(&rest, out);
         }
         if self.error.is_none() && self.finished() && !self.done {

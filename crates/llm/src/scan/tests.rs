@@ -1,1 +1,251 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
+use crate::testing::{chat_request, cuts, pieces, write};
+use crate::{Api, Dialect, Operation};
+
+fn schema(operation: Operation) -> &'static Schema {
+    Schema::of(Api {
+        dialect: Dialect::OpenAi,
+        operation,
+    })
+    .expect("a body")
+}
+
+fn scan_pieces(
+    operation: Operation,
+    pieces: &[&[u8]],
+    options: ScanOptions,
+) -> Result<Scan, ScanError> {
+    let mut scanner = Scanner::new(schema(operation), options);
+    pieces.iter().try_for_each(|piece| scanner.push(piece))?;
+    scanner.finish()
+}
+
+fn scan(body: &str) -> Result<Scan, ScanError> {
+    let options = ScanOptions::default();
+    let whole = scan_pieces(Operation::ChatCompletions, &[body.as_bytes()], options);
+    let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+    let split = scan_pieces(Operation::ChatCompletions, &bytes, options);
+    assert_eq!(format!("{whole:?}"), format!("{split:?}"));
+    whole
+}
+
+#[track_caller]
+fn refuses(body: &str, expect: &str) {
+    let error = scan(body).expect_err(body);
+    assert_eq!(error.to_string(), expect, "{body}");
+}
+
+#[test]
+fn a_request_is_understood() {
+    let body = r#"{"model":"gpt-5","stream":true,"max_tokens":10,"max_completion_tokens":20,"n":2,
+        "user":"u1","stream_options":{"include_usage":true},"temperature":0.5,
+        "messages":[{"role":"system","content":"abc"},
+            {"content":[{"type":"text","text":"d\u00e9"},{"type":"image_url","image_url":{"url":"data:x"}}],"role":"user"}],
+        "tools":[{"type":"function"}]}"#;
+    let scan = scan(body).expect("valid");
+    let raw = |span: Span| &body[span.start as usize..span.end as usize];
+    let model = scan.model.as_ref().expect("a model");
+    assert_eq!(
+        (model.value.as_str(), raw(model.span)),
+        ("gpt-5", "\"gpt-5\"")
+    );
+    assert!(scan.wants_stream() && scan.wants_usage());
+    assert_eq!((scan.output_bound(), scan.choices()), (Some(20), 2));
+    assert_eq!(scan.user.as_deref(), Some("u1"));
+    assert_eq!(raw(scan.tools.expect("tools")), "[{\"type\":\"function\"}]");
+    assert!(raw(scan.messages.expect("messages")).starts_with("[{\"role\":\"system\""));
+    let roles: Vec<_> = scan
+        .message_spans
+        .iter()
+        .map(|message| message.role)
+        .collect();
+    assert_eq!(roles, [MessageRole::System, MessageRole::User]);
+    assert_eq!(
+        raw(scan.message_spans[0].span),
+        r#"{"role":"system","content":"abc"}"#
+    );
+    assert_eq!((scan.message_count, scan.media), (2, 1));
+    let tools = "type".len() + "function".len();
+    let medium = u64::from(crate::digest::MEDIUM_BYTES);
+    assert_eq!(scan.prompt_bytes, 3 + 3 + tools as u64 + medium);
+    assert_eq!(
+        (scan.body_len, scan.first_field, scan.empty),
+        (body.len() as u64, 1, false)
+    );
+    assert!(scan.digest.is_none());
+}
+
+#[test]
+fn null_is_absent() {
+    let scan = scan(
+        r#"{"model":null,"stream":null,"stream_options":null,"max_tokens":null,"n":null,
+           "messages":null,"tools":null,"user":null}"#,
+    )
+    .expect("valid");
+    assert!(scan.model.is_none() && scan.stream.is_none() && scan.user.is_none());
+    assert!(scan.messages.is_none() && scan.tools.is_none());
+    assert_eq!((scan.output_bound(), scan.choices()), (None, 1));
+    assert!(!scan.wants_stream() && !scan.wants_usage());
+}
+
+#[test]
+fn policy_fields_have_their_types() {
+    refuses(r#"{"model":1}"#, "`model` must be a string");
+    refuses(r#"{"stream":"true"}"#, "`stream` must be a boolean");
+    refuses(
+        r#"{"stream_options":[]}"#,
+        "`stream_options` must be an object",
+    );
+    refuses(
+        r#"{"stream_options":{"include_usage":1}}"#,
+        "`stream_options.include_usage` must be a boolean",
+    );
+    refuses(r#"{"messages":{}}"#, "`messages` must be an array");
+    refuses(r#"{"tools":"x"}"#, "`tools` must be an array");
+    for number in [
+        "-1",
+        "1.5",
+        "1e3",
+        "18446744073709551616",
+        "111111111111111111111",
+        "\"1\"",
+    ] {
+        let body = format!("{{\"n\":{number}}}");
+        refuses(&body, "`n` must be a non-negative integer");
+    }
+    assert_eq!(
+        scan(r#"{"n":18446744073709551615}"#).expect("valid").n,
+        Some(u64::MAX)
+    );
+    assert!(
+        scan(r#"{"user":{"a":[1]},"messages":[]}"#)
+            .expect("valid")
+            .user
+            .is_none()
+    );
+}
+
+#[test]
+fn policy_fields_stand_once() {
+    for field in [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "n",
+        "tools",
+    ] {
+        let expect = format!("`{field}` is given more than once; give it once");
+        refuses(
+            &format!("{{\"{field}\":null,\"x\":1,\"{field}\":null}}"),
+            &expect,
+        );
+        let escaped = format!("\\u00{:02x}{}", field.as_bytes()[0], &field[1..]);
+        refuses(&format!("{{\"{field}\":null,\"{escaped}\":null}}"), &expect);
+    }
+    refuses(
+        r#"{"stream_options":{"include_usage":true,"\u0069nclude_usage":false}}"#,
+        "`stream_options.include_usage` is given more than once; give it once",
+    );
+    assert!(scan(r#"{"seed":1,"seed":2,"user":"a","user":"b"}"#).is_ok());
+    assert!(scan(r#"{"a":{"model":1,"model":2,"stream":"x"}}"#).is_ok());
+    let long = format!("{{\"model\":\"m\",\"model{}\":1}}", "x".repeat(64));
+    assert!(scan(&long).is_ok());
+}
+
+#[test]
+fn small_fields_are_bounded() {
+    let model = |len: usize| format!("{{\"model\":\"{}\"}}", "m".repeat(len));
+    assert!(scan(&model(512)).is_ok());
+    refuses(&model(513), "`model` is longer than 512 bytes");
+    let user = format!("{{\"user\":\"{}\"}}", "u".repeat(513));
+    assert!(scan(&user).expect("valid").user.is_none());
+}
+
+#[test]
+fn remembered_messages_are_bounded() {
+    let body = format!(
+        "{{\"messages\":[{}{{}}]}}",
+        "{\"role\":\"user\"},".repeat(99)
+    );
+    let options = ScanOptions {
+        max_messages: 10,
+        ..ScanOptions::default()
+    };
+    let scan = scan_pieces(Operation::ChatCompletions, &[body.as_bytes()], options);
+    let scan = scan.expect("valid");
+    assert_eq!((scan.message_spans.len(), scan.message_count), (10, 100));
+}
+
+#[test]
+fn prompts_count_their_bytes() {
+    let check = |operation, body: &str, expect: u64| {
+        let scan = scan_pieces(operation, &[body.as_bytes()], ScanOptions::default());
+        let scan = scan.expect("valid");
+        assert_eq!(
+            (scan.prompt_bytes, scan.prompt.is_some()),
+            (expect, true),
+            "{body}"
+        );
+    };
+    check(Operation::Completions, r#"{"prompt":"abc\n"}"#, 4);
+    check(Operation::Completions, r#"{"prompt":["abc","d"]}"#, 4);
+    check(Operation::Completions, r#"{"prompt":[1,22222,3]}"#, 12);
+    check(Operation::Embeddings, r#"{"input":[[1,2],[3]]}"#, 12);
+    let completions = Operation::Completions;
+    let refused = scan_pieces(completions, &[br#"{"prompt":1}"#], ScanOptions::default());
+    assert_eq!(
+        refused.expect_err("a number").to_string(),
+        "`prompt` must be a string or an array"
+    );
+}
+
+#[test]
+fn text_is_counted_decoded_and_only_what_the_model_reads() {
+    let body = r#"{"messages":[{"role":"user","content":"\u00e9","cache_control":{"a":"zzz"},
+        "name":"n","x":null,"tool_calls":[{"id":"12"}]}, "stray", 1]}"#;
+    assert_eq!(scan(body).expect("valid").prompt_bytes, 2 + 1 + 4);
+}
+
+proptest! {
+    #[test]
+    fn spans_hold_what_a_parser_reads(body in chat_request(), seed: u64, cuts in cuts()) {
+        let bytes = write(&body, seed);
+        let options = ScanOptions { digest: seed % 2 == 0, ..ScanOptions::default() };
+        let scan = scan_pieces(Operation::ChatCompletions, &pieces(&bytes, &cuts), options);
+        let scan = scan.expect("valid");
+        let at = |span: Span| -> Value {
+            serde_json::from_slice(&bytes[span.start as usize..span.end as usize]).expect("JSON")
+        };
+        let model = scan.model.as_ref().map(|field| field.value.as_str());
+        prop_assert_eq!(model, body["model"].as_str());
+        prop_assert_eq!(scan.model.as_ref().map(|field| at(field.span)), body["model"].as_str().map(Value::from));
+        prop_assert_eq!(scan.stream.as_ref().map(|field| field.value), body["stream"].as_bool());
+        prop_assert_eq!(scan.max_tokens, body["max_tokens"].as_u64());
+        prop_assert_eq!(scan.messages.map(at), Some(body["messages"].clone()));
+        let options = scan.stream_options.as_ref();
+        prop_assert_eq!(options.map(|field| at(field.span)), body.get("stream_options").cloned());
+        let asked = options.and_then(|field| field.include_usage.as_ref());
+        prop_assert_eq!(
+            asked.and_then(|field| field.value),
+            body["stream_options"]["include_usage"].as_bool()
+        );
+        let spans: Vec<Value> = scan.message_spans.iter().map(|message| at(message.span)).collect();
+        prop_assert_eq!(Value::from(spans), body["messages"].clone());
+        prop_assert_eq!(bytes[scan.first_field as usize - 1], b'{');
+        prop_assert_eq!(scan.body_len, bytes.len() as u64);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..64), cuts in cuts()
+    ) {
+        let body = [b"{\"messages\":[{\"content\":", &bytes[..]].concat();
+        let options = ScanOptions { digest: true, ..ScanOptions::default() };
+        let _ = scan_pieces(Operation::ChatCompletions, &pieces(&body, &cuts), options);
+    }
+}

@@ -1,1 +1,120 @@
+use proptest::prelude::*;
+use serde_json::json;
+
 use super::*;
+use crate::testing::{cuts, pieces, value, write};
+
+fn tap(pieces: &[&[u8]]) -> Plain {
+    let mut tap = PlainTap::new(Dialect::OpenAi);
+    pieces.iter().for_each(|piece| tap.feed(piece));
+    tap.finish()
+}
+
+fn plain(body: &str) -> Plain {
+    let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+    let (whole, split) = (tap(&[body.as_bytes()]), tap(&bytes));
+    assert_eq!(whole, split, "{body}");
+    whole
+}
+
+#[test]
+fn usage_is_read() {
+    let found = plain(
+        r#"{"id":"x","model":"gpt-5-2026","choices":[{"usage":{"prompt_tokens":99}}],"usage":
+           {"prompt_tokens":10,"completion_tokens":20,"total_tokens":30,
+            "prompt_tokens_details":{"cached_tokens":4},
+            "completion_tokens_details":{"reasoning_tokens":5}}}"#,
+    );
+    let usage = Usage {
+        input: Some(10),
+        cached_input: Some(4),
+        output: Some(20),
+        reasoning: Some(5),
+    };
+    assert_eq!(found.usage, Some(usage));
+    assert_eq!(
+        (found.model.as_deref(), found.complete),
+        (Some("gpt-5-2026"), true)
+    );
+    assert_eq!(found.error, None);
+}
+
+#[test]
+fn missing_classes_are_not_zero() {
+    let usage = plain(r#"{"usage":{"prompt_tokens":3,"prompt_tokens_details":null}}"#).usage;
+    assert_eq!(
+        usage,
+        Some(Usage {
+            input: Some(3),
+            ..Usage::default()
+        })
+    );
+    let deepseek = plain(r#"{"usage":{"prompt_cache_hit_tokens":2}}"#).usage;
+    assert_eq!(deepseek.and_then(|usage| usage.cached_input), Some(2));
+    assert_eq!(plain(r#"{"usage":null}"#).usage, None);
+    assert_eq!(
+        plain(r#"{"usage":{"prompt_tokens":"3"}}"#).usage,
+        Some(Usage::default())
+    );
+}
+
+#[test]
+fn errors_are_read() {
+    let found = plain(
+        r#"{"error":{"message":"no","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#,
+    );
+    let error = found.error.expect("an error");
+    assert_eq!(error.message, "no");
+    assert_eq!(error.kind.as_deref(), Some("invalid_request_error"));
+    assert_eq!(error.param.as_deref(), Some("model"));
+    assert_eq!(
+        (error.code.as_deref(), error.status),
+        (Some("model_not_found"), None)
+    );
+    let numeric = plain(r#"{"error":{"message":"no","code":429}}"#)
+        .error
+        .expect("an error");
+    assert_eq!(numeric.status, Some(429));
+    assert_eq!(
+        plain(r#"{"error":"no"}"#).error.expect("an error").message,
+        "no"
+    );
+    assert_eq!(plain(r#"{"error":null}"#).error, None);
+}
+
+#[test]
+fn what_is_not_json_reports_nothing() {
+    for body in [
+        "",
+        "<html>",
+        "[1]",
+        "{\"usage\":{\"prompt_tokens\":1}",
+        "{}{",
+    ] {
+        assert!(!plain(body).complete, "{body}");
+    }
+    assert_eq!(plain("{\"usage\":{\"prompt_tokens\":1").usage, None);
+}
+
+#[test]
+fn captures_are_bounded() {
+    let body = format!(
+        "{{\"usage\":{{\"a\":\"{}\"}},\"model\":\"m\"}}",
+        "x".repeat(MAX_CAPTURE)
+    );
+    let found = plain(&body);
+    assert_eq!((found.usage, found.model.as_deref()), (None, Some("m")));
+}
+
+proptest! {
+    #[test]
+    fn any_writing_and_split_reports_the_same(
+        other in value(), input: u64, model in ".{0,9}", seed: u64, cuts in cuts()
+    ) {
+        let body = json!({"a": other, "model": model, "usage": {"prompt_tokens": input}});
+        let found = tap(&pieces(&write(&body, seed), &cuts));
+        prop_assert!(found.complete);
+        prop_assert_eq!(found.model, Some(model));
+        prop_assert_eq!(found.usage, Some(Usage { input: Some(input), ..Usage::default() }));
+    }
+}
