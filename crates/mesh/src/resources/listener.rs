@@ -50,6 +50,16 @@ impl ListenerSpec {
             timeouts: ListenerTimeouts::default(),
         }
     }
+
+    /// A plain HTTP listener for this machine only, at `127.0.0.1:8080`. Web pages cannot call it:
+    /// it answers to local host names only, which defeats DNS rebinding, and to no origin.
+    pub fn loopback() -> Self {
+        let local = ["localhost", "127.0.0.1", "[::1]"];
+        Self {
+            allowed_hosts: local.map(str::to_owned).to_vec(),
+            ..Self::at("127.0.0.1:8080")
+        }
+    }
 }
 
 /// The server side of TLS.
