@@ -1,7 +1,10 @@
 //! `docs/configuration.md`: the field reference, written by the binary from the configuration's own
 //! types, so that it cannot say anything else than what is accepted.
 
-use crate::{process, workspace::Workspace};
+use crate::{
+    process,
+    workspace::{Profile, Workspace},
+};
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf, process::Command};
 
@@ -31,6 +34,8 @@ fn path(workspace: &Workspace) -> PathBuf {
 }
 
 fn reference(workspace: &Workspace) -> Result<String> {
-    let binary = workspace.build("sluicegate")?.join("sluicegate");
+    let binary = workspace
+        .build("sluicegate", Profile::Dev)?
+        .join("sluicegate");
     process::output(Command::new(binary).args(["schema", "--reference"]))
 }

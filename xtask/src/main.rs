@@ -4,6 +4,7 @@
 //! behave alike everywhere, and can be tested. What the continuous integration runs is exactly
 //! `cargo xtask test`, so that a green run here is a green run there.
 
+mod bench;
 mod docs;
 #[cfg(test)]
 mod layers;
@@ -38,6 +39,17 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Whole-process measurements
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// CPU per request and latency of Sluicegate beside Envoy as a plain HTTP proxy, on two cores
+    Compare(bench::CompareArguments),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +68,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Test { fast } => test::run(&workspace, *fast),
         Task::Docs { check: false } => docs::write(&workspace),
         Task::Docs { check: true } => docs::check(&workspace),
+        Task::Bench {
+            bench: Bench::Compare(arguments),
+        } => bench::compare(&workspace, arguments),
     }
 }

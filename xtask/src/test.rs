@@ -5,7 +5,10 @@
 //! anyway: its debug assertions find more than a release binary, and a bare clone saves a second
 //! build of every dependency.
 
-use crate::{docs, process, python, workspace::Workspace};
+use crate::{
+    docs, process, python,
+    workspace::{Profile, Workspace},
+};
 use anyhow::{Context, Result};
 use std::time::Instant;
 
@@ -82,7 +85,9 @@ fn tests(workspace: &Workspace) -> Result<()> {
 }
 
 fn end_to_end(workspace: &Workspace) -> Result<()> {
-    let binary = workspace.build("sluicegate")?.join("sluicegate");
+    let binary = workspace
+        .build("sluicegate", Profile::Dev)?
+        .join("sluicegate");
     let suite = workspace.root.join("crates/sluicegate/tests/python");
     let venv = python::environment(
         &workspace.target.join("venv"),

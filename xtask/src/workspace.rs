@@ -17,6 +17,15 @@ pub(crate) struct Workspace {
     cargo: OsString,
 }
 
+/// What a binary is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Tests: built already by the time they run, and with debug assertions.
+    Dev,
+    /// Measurements.
+    Release,
+}
+
 impl Workspace {
     pub(crate) fn find() -> Result<Self> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -43,9 +52,20 @@ impl Workspace {
         command
     }
 
-    /// Build a package's binaries in the dev profile; the directory that they are in.
-    pub(crate) fn build(&self, package: &str) -> Result<PathBuf> {
-        process::run(&mut self.cargo(&["build", "--quiet", "--package", package]))?;
-        Ok(self.target.join("debug"))
+    /// Build a package's binaries; the directory that they are in.
+    pub(crate) fn build(&self, package: &str, profile: Profile) -> Result<PathBuf> {
+        let (name, directory) = match profile {
+            Profile::Dev => ("dev", "debug"),
+            Profile::Release => ("release", "release"),
+        };
+        process::run(&mut self.cargo(&[
+            "build",
+            "--quiet",
+            "--package",
+            package,
+            "--profile",
+            name,
+        ]))?;
+        Ok(self.target.join(directory))
     }
 }
