@@ -1,9 +1,10 @@
 //! A histogram that is written without a lock.
 //!
 //! prometheus-client's own histogram guards its buckets with a mutex, which every request of a
-//! model would take several times. Here buckets and sum are atomics; the sum is kept in integers
-//! (nanoseconds or tokens) so that one addition suffices where a float would need a
-//! compare-and-swap loop. A scrape reads each bucket once and derives the count from them, so that
+//! model would take several times. Here buckets and sum are atomics; the sum is kept in integers so
+//! that one addition suffices where a float would need a compare-and-swap loop. Durations are summed
+//! in microseconds: in nanoseconds, ten thousand streams at a time would overflow 64 bits within
+//! three weeks. A scrape reads each bucket once and derives the count from them, so that
 //! count and `+Inf` bucket always agree; the sum may lead or lag by what is being recorded at that
 //! moment.
 
@@ -15,22 +16,26 @@ use std::{
 #[cfg(test)]
 mod tests;
 
-/// Upper bounds (inclusive) of the finite buckets, in the exported unit, and how many recorded
-/// integer units make one exported unit.
+/// Upper bounds (inclusive) of the finite buckets, in seconds or tokens.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     bounds: &'static [f64],
-    per_unit: f64,
+    /// How many units of the sum make one of the bounds' unit.
+    sum_scale: f64,
 }
 
-const NANOS_PER_SECOND: f64 = 1e9;
+const MICROS_PER_SECOND: f64 = 1e6;
+
+/// Largest count that is taken at its word. What an upstream reports may be nonsense, and a few
+/// times `u64::MAX` would make the sum wrap around.
+const MAX_COUNT: u64 = 1 << 40;
 
 /// `gen_ai.server.request.duration`, from the OpenTelemetry GenAI semantic conventions.
 pub(crate) static REQUEST_DURATION: Buckets = Buckets {
     bounds: &[
         0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
     ],
-    per_unit: NANOS_PER_SECOND,
+    sum_scale: MICROS_PER_SECOND,
 };
 
 /// `gen_ai.server.time_to_first_token`, from the OpenTelemetry GenAI semantic conventions.
@@ -38,7 +43,7 @@ pub(crate) static TIME_TO_FIRST_TOKEN: Buckets = Buckets {
     bounds: &[
         0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
     ],
-    per_unit: NANOS_PER_SECOND,
+    sum_scale: MICROS_PER_SECOND,
 };
 
 /// `gen_ai.server.time_per_output_token`, from the OpenTelemetry GenAI semantic conventions.
@@ -46,7 +51,7 @@ pub(crate) static TIME_PER_OUTPUT_TOKEN: Buckets = Buckets {
     bounds: &[
         0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
     ],
-    per_unit: NANOS_PER_SECOND,
+    sum_scale: MICROS_PER_SECOND,
 };
 
 /// `gen_ai.client.token.usage`, from the OpenTelemetry GenAI semantic conventions: powers of four.
@@ -55,7 +60,7 @@ pub(crate) static TOKEN_USAGE: Buckets = Buckets {
         1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0,
         4194304.0, 16777216.0, 67108864.0,
     ],
-    per_unit: 1.0,
+    sum_scale: 1.0,
 };
 
 /// The gateway's own time. A proxied request costs tens of microseconds; guards and look-ups may
@@ -65,10 +70,10 @@ pub(crate) static OVERHEAD: Buckets = Buckets {
         0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
         0.1, 0.5, 2.5,
     ],
-    per_unit: NANOS_PER_SECOND,
+    sum_scale: MICROS_PER_SECOND,
 };
 
-/// A fixed-bucket histogram of integers.
+/// A fixed-bucket histogram.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     buckets: &'static Buckets,
@@ -77,7 +82,7 @@ pub(crate) struct Histogram {
     sum: AtomicU64,
 }
 
-/// What a histogram held at one moment, in the exported unit.
+/// What a histogram held at one moment, in seconds or tokens.
 #[derive(Debug, PartialEq)]
 pub(crate) struct HistogramSnapshot {
     pub(crate) sum: f64,
@@ -98,24 +103,27 @@ impl Histogram {
         }
     }
 
-    /// Record a duration; the buckets must be in seconds.
+    /// Record a duration; the bounds are in seconds.
     pub(crate) fn observe_duration(&self, duration: Duration) {
-        self.observe(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        let micros = (duration + Duration::from_nanos(500)).as_micros();
+        self.observe(
+            duration.as_secs_f64(),
+            u64::try_from(micros).unwrap_or(u64::MAX),
+        );
     }
 
-    /// Record a value in integer units (nanoseconds, tokens).
-    pub(crate) fn observe(&self, value: u64) {
-        // Correctly rounded division gives the double that the bound's literal denotes, so a value
-        // that equals a bound falls into its bucket.
-        let exported = value as f64 / self.buckets.per_unit;
-        let index = self
-            .buckets
-            .bounds
-            .partition_point(|bound| *bound < exported);
+    /// Record a number of tokens.
+    pub(crate) fn observe_count(&self, count: u64) {
+        let count = count.min(MAX_COUNT);
+        self.observe(count as f64, count);
+    }
+
+    fn observe(&self, value: f64, summand: u64) {
+        let index = self.buckets.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(index) {
             count.fetch_add(1, Relaxed);
         }
-        self.sum.fetch_add(value, Relaxed);
+        self.sum.fetch_add(summand, Relaxed);
     }
 
     pub(crate) fn snapshot(&self) -> HistogramSnapshot {
@@ -124,7 +132,7 @@ impl Histogram {
             .zip(self.counts.iter().map(|count| count.load(Relaxed)))
             .collect();
         HistogramSnapshot {
-            sum: self.sum.load(Relaxed) as f64 / self.buckets.per_unit,
+            sum: self.sum.load(Relaxed) as f64 / self.buckets.sum_scale,
             count: buckets.iter().map(|(_, count)| count).sum(),
             buckets,
         }

@@ -139,7 +139,7 @@ impl GenAiSeries {
         ];
         for (histogram, count) in classes {
             if let Some(count) = count {
-                histogram.get_or_new(&TOKEN_USAGE).observe(count);
+                histogram.get_or_new(&TOKEN_USAGE).observe_count(count);
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::{AccessLog, AccessLogConfig, LogTarget, LostLines};
+use super::{AccessLog, AccessLogConfig, LogTarget, LostLines, queue::Queue};
 use crate::record::tests::{bare_record, full_record};
 use std::{
     fs,
@@ -99,6 +99,21 @@ fn every_line_of_every_thread_is_written_whole() {
     assert_eq!(text.lines().count(), 2_000);
     assert!(text.lines().all(|line| line == expected));
     assert_eq!(log.lost_lines(), LostLines::default());
+}
+
+#[test]
+fn only_the_first_line_after_a_sweep_wakes_the_writer() {
+    let queue = Queue::new(1, 1 << 20);
+    let mut spare = Vec::new();
+    let mut lines = 0;
+    for _ in 0..2 {
+        assert!(queue.push(&bare_record()));
+        assert!(!queue.push(&bare_record()));
+        assert!(queue.sweep(&mut spare, |text| lines +=
+            text.iter().filter(|b| **b == b'\n').count()));
+    }
+    assert!(!queue.sweep(&mut spare, |_| unreachable!()));
+    assert_eq!(lines, 4);
 }
 
 #[test]

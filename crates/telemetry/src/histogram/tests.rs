@@ -33,8 +33,24 @@ fn a_value_at_its_bound_belongs_to_the_bucket() {
 #[test]
 fn beyond_the_last_bound_is_infinity() {
     let histogram = Histogram::new(&TOKEN_USAGE);
-    histogram.observe(67_108_865);
+    histogram.observe_count(67_108_865);
     assert_eq!(bucket_of(&histogram), f64::INFINITY);
+}
+
+#[test]
+fn sums_are_in_seconds_and_rounded_to_microseconds() {
+    let histogram = Histogram::new(&OVERHEAD);
+    for nanos in [12_400, 12_500, 1_000_000_000] {
+        histogram.observe_duration(Duration::from_nanos(nanos));
+    }
+    assert_eq!(histogram.snapshot().sum, 1.000_025);
+}
+
+#[test]
+fn an_absurd_count_does_not_wrap_the_sum() {
+    let histogram = Histogram::new(&TOKEN_USAGE);
+    (0..1_000).for_each(|_| histogram.observe_count(u64::MAX));
+    assert_eq!(histogram.snapshot().sum, 1_000.0 * (1u64 << 40) as f64);
 }
 
 #[test]
@@ -43,7 +59,7 @@ fn nothing_is_lost_between_threads() {
     let threads: Vec<_> = (0..4u64)
         .map(|thread| {
             let histogram = Arc::clone(&histogram);
-            thread::spawn(move || (0..10_000).for_each(|n| histogram.observe(n + thread)))
+            thread::spawn(move || (0..10_000).for_each(|n| histogram.observe_count(n + thread)))
         })
         .collect();
     threads
@@ -59,7 +75,7 @@ proptest! {
     #[test]
     fn every_value_is_counted_once_in_the_right_bucket(values in prop::collection::vec(0u64..1 << 40, 0..50)) {
         let histogram = Histogram::new(&TOKEN_USAGE);
-        values.iter().for_each(|value| histogram.observe(*value));
+        values.iter().for_each(|value| histogram.observe_count(*value));
         let snapshot = histogram.snapshot();
         let mut lower = f64::NEG_INFINITY;
         for (bound, count) in snapshot.buckets {
