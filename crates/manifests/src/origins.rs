@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh::Kind;
+use mesh::{Kind, Violation};
 
 use crate::problem::Problem;
 use crate::text::{Fault, Span, Text};
@@ -28,6 +28,29 @@ pub(crate) struct Origin {
 }
 
 impl Origins {
+    /// The problem that a violation is, at the field that it names, or at the nearest field around
+    /// it that is written.
+    pub fn locate(&self, violation: &Violation) -> Problem {
+        let id = &violation.resource;
+        let help = violation
+            .suggestion
+            .as_ref()
+            .map(|name| format!("did you mean `{name}`?"));
+        let message = format!("{id}: {}", violation.message);
+        match self.place(id.kind, id.index, &violation.path) {
+            Some((text, span)) => text.problem(Fault {
+                message,
+                help,
+                span: Some(span),
+                related: None,
+            }),
+            None => Problem {
+                help,
+                ..Problem::of_file("resources", message)
+            },
+        }
+    }
+
     /// The text and the place in it of a field, or of the nearest field around it that is written.
     fn place(&self, kind: Kind, index: usize, path: &str) -> Option<(&Text, Span)> {
         let origin = self.resources.get(&kind)?.get(index)?;

@@ -135,7 +135,6 @@ routes:
 "), @r#"
 error: unknown field `backendrefs`
  --> mesh.yaml:4:9
-
   |
 4 |       - backendrefs: [{pool: llama}]
   |         ^^^^^^^^^^^
@@ -143,7 +142,6 @@ error: unknown field `backendrefs`
 
 error: unknown field `match`
  --> mesh.yaml:5:9
-
   |
 5 |         match: []
   |         ^^^^^
@@ -151,7 +149,6 @@ error: unknown field `match`
 
 error: unknown field `hostName`
  --> mesh.yaml:6:5
-
   |
 6 |     hostName: [a.example]
   |     ^^^^^^^^
@@ -159,7 +156,6 @@ error: unknown field `hostName`
 
 error: unknown field `nmespace`
  --> mesh.yaml:7:5
-
   |
 7 |     nmespace: prod
   |     ^^^^^^^^
@@ -190,7 +186,6 @@ providers:
 "), @r#"
 error: expected text, found a number
  --> mesh.yaml:2:11
-
   |
 2 |   - name: 12
   |           ^^
@@ -198,28 +193,24 @@ error: expected text, found a number
 
 error: expected a list, found text
  --> mesh.yaml:4:13
-
   |
 4 |     models: llama
   |             ^^^^^
 
 error: expected an integer from 0 to 4294967295, found text
  --> mesh.yaml:6:38
-
   |
 6 |     endpoints: [{address: x, weight: heavy}]
   |                                      ^^^^^
 
 error: expected an integer from 0 to 65535, found a number out of range
  --> mesh.yaml:8:26
-
   |
 8 |     dns: {host: x, port: 70000}
   |                          ^^^^^
 
 error: `leastrequest` is not known here
   --> mesh.yaml:10:28
-
    |
 10 |     loadBalancer: {policy: leastrequest}
    |                            ^^^^^^^^^^^^
@@ -227,21 +218,18 @@ error: `leastrequest` is not known here
 
 error: expected a list, found nothing
   --> mesh.yaml:12:11
-
    |
 12 |     models:
    |           ^
 
 error: missing field `name`
   --> mesh.yaml:13:5
-
    |
 13 |   - models: [x]
    |     ^^^^^^
 
 error: expected a list, found a mapping
   --> mesh.yaml:14:1
-
    |
 14 | listeners: {name: x}
    | ^^^^^^^^^
@@ -249,7 +237,6 @@ error: expected a list, found a mapping
 
 error: expected a duration such as `10s`, `1h30m` or `500ms`, found a number
   --> mesh.yaml:17:35
-
    |
 17 |     connectionPool: {idleTimeout: 30}
    |                                   ^^
@@ -261,7 +248,6 @@ fn a_key_given_twice_shows_both_places() {
     assert_snapshot!(problems("pools:\n  - name: a\n    models: [x]\n    name: b\n"), @r#"
 error: `name` is given twice
  --> mesh.yaml:4:5
-
   |
 4 |     name: b
   |     ^^^^
@@ -294,7 +280,6 @@ just text
 "), @r#"
 error: documents of `gateway.networking.k8s.io/v1` (Gateway API) are not read
  --> mesh.yaml:1:13
-
   |
 1 | apiVersion: gateway.networking.k8s.io/v1
   |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -302,7 +287,6 @@ error: documents of `gateway.networking.k8s.io/v1` (Gateway API) are not read
 
 error: there is no kind `Pol`
  --> mesh.yaml:5:7
-
   |
 5 | kind: Pol
   |       ^^^
@@ -310,21 +294,18 @@ error: there is no kind `Pol`
 
 error: missing field `apiVersion`
  --> mesh.yaml:7:1
-
   |
 7 | kind: Pool
   | ^^^^
 
 error: missing field `spec`
  --> mesh.yaml:9:1
-
   |
 9 | apiVersion: sluicegate.dev/v1alpha1
   | ^^^^^^^^^^
 
 error: unknown field `lables`
   --> mesh.yaml:11:21
-
    |
 11 | metadata: {name: x, lables: {}, creationTimestamp: yesterday}
    |                     ^^^^^^
@@ -332,7 +313,6 @@ error: unknown field `lables`
 
 error: unknown field `specs`
   --> mesh.yaml:12:1
-
    |
 12 | specs: {}
    | ^^^^^
@@ -340,7 +320,6 @@ error: unknown field `specs`
 
 error: unknown section `pool`
   --> mesh.yaml:14:1
-
    |
 14 | pool: []
    | ^^^^
@@ -348,7 +327,6 @@ error: unknown section `pool`
 
 error: expected sections, found text
   --> mesh.yaml:16:1
-
    |
 16 | just text
    | ^^^^^^^^^
@@ -361,7 +339,6 @@ fn syntax_errors_point_at_the_place() {
     assert_snapshot!(problems("pools:\n  - name: \"a\n"), @r#"
 error: not valid YAML: while scanning a quoted scalar, found unexpected end of stream
  --> mesh.yaml:2:11
-
   |
 2 |   - name: "a
   |           ^
@@ -369,7 +346,6 @@ error: not valid YAML: while scanning a quoted scalar, found unexpected end of s
     assert_snapshot!(problems("pools:\n  - name: a\n   models: [x\n"), @r#"
 error: not valid YAML: while parsing a block collection, did not find expected '-' indicator
  --> mesh.yaml:3:4
-
   |
 3 |    models: [x
   |    ^
@@ -377,7 +353,6 @@ error: not valid YAML: while parsing a block collection, did not find expected '
     assert_snapshot!(problems("pools:\n\t- name: a\n"), @r#"
 error: not valid YAML: tabs disallowed within this context (block indentation)
  --> mesh.yaml:2:2
-
   |
 2 |  - name: a
   |  ^
@@ -389,7 +364,6 @@ fn merge_keys_tags_and_odd_keys_are_refused() {
     assert_snapshot!(problems("pools:\n  - &a {name: a}\n  - <<: *a\n"), @r#"
 error: merge keys (`<<`) are not part of YAML 1.2
  --> mesh.yaml:3:5
-
   |
 3 |   - <<: *a
   |     ^^
@@ -398,7 +372,6 @@ error: merge keys (`<<`) are not part of YAML 1.2
     assert_snapshot!(problems("pools: !include other.yaml\n"), @r#"
 error: the tag `!include` is not understood
  --> mesh.yaml:1:17
-
   |
 1 | pools: !include other.yaml
   |                 ^^^^^^^^^^
@@ -407,7 +380,6 @@ error: the tag `!include` is not understood
     assert_snapshot!(problems("? [pools]\n: x\n"), @r#"
 error: a key must be plain text, not a list or a mapping
  --> mesh.yaml:1:3
-
   |
 1 | ? [pools]
   |   ^
@@ -451,7 +423,6 @@ providers:
     assert_snapshot!(problems(text), @r#"
 error: unknown section `x-shared`
  --> mesh.yaml:1:1
-
   |
 1 | x-shared: &key ****************
   | ^^^^^^^^
@@ -459,35 +430,30 @@ error: unknown section `x-shared`
 
 error: a secret is given by reference, never literally: write `${env:NAME}` or `${file:/path}`
  --> mesh.yaml:1:16
-
   |
 1 | x-shared: &key ****************
   |                ^^^^^^^^^^^^^^^^
 
 error: a secret is given by reference, never literally: write `${env:NAME}` or `${file:/path}`
  --> mesh.yaml:4:13
-
   |
 4 |     apiKey: *************
   |             ^^^^^^^^^^^^^
 
 error: a secret is given by reference, never literally: write `${env:NAME}` or `${file:/path}`
  --> mesh.yaml:8:7
-
   |
 8 |       *************
   |       ^^^^^^^^^^^^^
 
 error: a secret is given by reference, never literally: write `${env:NAME}` or `${file:/path}`
  --> mesh.yaml:9:23
-
   |
 9 |   - {name: c, apiKey: ********* ******* **
   |                       ^^^^^^^^
 
 error: unknown field `vale`
   --> mesh.yaml:16:9
-
    |
 16 |         vale: x
    |         ^^^^

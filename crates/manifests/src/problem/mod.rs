@@ -119,7 +119,7 @@ impl fmt::Display for Problem {
             return self.write_help(f, margin);
         };
         let file = printable(&self.file);
-        writeln!(
+        write!(
             f,
             "\n{:margin$}--> {file}:{}:{}",
             "", place.line, place.column
