@@ -88,6 +88,8 @@ pub(crate) struct TokenStream {
     ready: VecDeque<String>,
     /// Tokens to send before the connection is aborted on command.
     dies_after: Option<u32>,
+    /// Whether everything sent before the death has had its chance to leave.
+    flushed: bool,
     done: bool,
 }
 
@@ -110,6 +112,7 @@ impl TokenStream {
             },
             ready: VecDeque::new(),
             dies_after,
+            flushed: false,
             done: false,
         }
     }
@@ -123,7 +126,7 @@ impl TokenStream {
                 .dies_after
                 .is_some_and(|tokens| self.usage.completion >= tokens)
             {
-                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+                return self.poll_death(context);
             }
             if self.done {
                 return Poll::Ready(None);
@@ -136,6 +139,17 @@ impl TokenStream {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// Aborts the connection, one turn later: hyper flushes what it holds only when a body has
+    /// nothing ready, and the client is to see the tokens before the death.
+    fn poll_death(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.flushed {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        }
+        self.flushed = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Writes the events of one tick.

@@ -87,12 +87,7 @@ impl Answer {
         }
     }
 
-    /// Tokens, the end-of-sequence token included.
-    pub(crate) fn tokens(&self) -> u32 {
-        self.ids.len() as u32
-    }
-
-    /// Token ids.
+    /// The ids of its tokens, that of the end of sequence included.
     pub(crate) fn ids(&self) -> &[u32] {
         &self.ids
     }

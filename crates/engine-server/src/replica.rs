@@ -273,7 +273,7 @@ impl Replica {
             finished: news.finished,
         };
         // A receiver that is gone aborts its request by itself.
-        drop(entry.ticks.send(tick));
+        let _ = entry.ticks.send(tick);
         if news.finished {
             let latency = since(entry.arrived);
             self.metrics.finished(

@@ -13,8 +13,12 @@ fn limits(max_tokens: u32) -> Limits {
     }
 }
 
+fn tokens(answer: &Answer) -> u32 {
+    answer.ids().len() as u32
+}
+
 fn joined(answer: &Answer) -> String {
-    (0..answer.tokens())
+    (0..tokens(answer))
         .map(|at| answer.delta(at, at + 1))
         .collect()
 }
@@ -22,16 +26,16 @@ fn joined(answer: &Answer) -> String {
 #[test]
 fn an_answer_ends_by_limit_or_by_itself() {
     let short = Answer::plan(1, &limits(10));
-    assert_eq!((short.tokens(), &short.finish), (10, &Finish::Length));
+    assert_eq!((tokens(&short), &short.finish), (10, &Finish::Length));
     let own = Answer::plan(1, &limits(1_000));
     assert_eq!(own.finish, Finish::Eos);
     assert!(
-        (41..=61).contains(&own.tokens()),
+        (41..=61).contains(&tokens(&own)),
         "its own length and the end token"
     );
     assert!(own.text().starts_with(short.text()));
     assert_eq!(
-        own.delta(own.tokens() - 1, own.tokens()),
+        own.delta(tokens(&own) - 1, tokens(&own)),
         "",
         "the end token has no text"
     );
@@ -42,7 +46,7 @@ fn an_answer_ends_by_limit_or_by_itself() {
             ..limits(1_000)
         },
     );
-    assert_eq!((forced.tokens(), forced.finish), (1_000, Finish::Length));
+    assert_eq!((tokens(&forced), forced.finish), (1_000, Finish::Length));
     let least = Answer::plan(
         1,
         &Limits {
@@ -50,7 +54,7 @@ fn an_answer_ends_by_limit_or_by_itself() {
             ..limits(1_000)
         },
     );
-    assert_eq!(least.tokens(), 101);
+    assert_eq!(tokens(&least), 101);
 }
 
 #[test]
@@ -94,10 +98,10 @@ fn a_stop_string_ends_the_text_before_it_even_across_tokens() {
     assert_eq!(cut.finish, Finish::Stop(stop.clone()));
     assert_eq!(joined(&cut), cut.text());
     assert!(
-        plain.delta(0, cut.tokens()).contains(&stop),
+        plain.delta(0, tokens(&cut)).contains(&stop),
         "the tokens of the stop string count"
     );
-    assert!(!plain.delta(0, cut.tokens() - 1).contains(&stop));
+    assert!(!plain.delta(0, tokens(&cut) - 1).contains(&stop));
     assert_eq!(with_stop(true, 0).text(), &plain.text()[..at + stop.len()]);
     assert_eq!(
         with_stop(false, 50).finish,
@@ -133,9 +137,9 @@ proptest! {
         let limits = Limits { min_tokens, stop, include_stop, ..limits(max_tokens) };
         let answer = Answer::plan(seed, &limits);
         prop_assert_eq!(joined(&answer), answer.text());
-        prop_assert!((1..=max_tokens).contains(&answer.tokens()));
+        prop_assert!((1..=max_tokens).contains(&tokens(&answer)));
         if answer.finish == Finish::Length {
-            prop_assert_eq!(answer.tokens(), max_tokens);
+            prop_assert_eq!(tokens(&answer), max_tokens);
         }
     }
 }
