@@ -45,9 +45,7 @@ fn secret(
     match reference {
         SecretRef::Env(name) => match environment.get(name) {
             Some(value) => Ok(Secret::from(value)),
-            None => Err(format!(
-                "the environment variable {name} is not set or empty"
-            )),
+            None => Err(format!("set {name} for this process, to more than nothing")),
         },
         SecretRef::File(path) => match contents.get(path) {
             Some(Ok(bytes)) => {

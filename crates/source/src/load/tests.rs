@@ -57,7 +57,14 @@ routes:
       - backendRefs:
           - pool: lama
 ";
-    insta::assert_snapshot!(load(text, &[]).unwrap_err(), @"");
+    insta::assert_snapshot!(load(text, &[]).unwrap_err(), @r"
+    error: Route chat: there is no pool `lama`
+     --> HERE/mesh.yaml:8:19
+      |
+    8 |           - pool: lama
+      |                   ^^^^
+      = help: did you mean `llama`?
+    ");
 }
 
 #[test]
