@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::error::{SendError, SendErrorKind};
-use super::io::{Io, Stream};
+use super::io::Stream;
 use super::target::{Address, Target, TlsIdentity};
 
 /// Connects to `target`, giving up at `deadline`. `keepalive` is how long a connection may be
@@ -18,13 +18,13 @@ pub(super) async fn connect(
     target: &Target,
     keepalive: Option<Duration>,
     deadline: Instant,
-) -> Result<Io, SendError> {
+) -> Result<Stream, SendError> {
     let addresses = resolve(target, deadline).await?;
     let tcp = connect_any(target, &addresses, deadline).await?;
     configure(&tcp, keepalive)
         .map_err(|error| SendError::new(SendErrorKind::Connect, target, Some(Box::new(error))))?;
     match target.tls() {
-        None => Ok(Io::new(Stream::Plain(tcp))),
+        None => Ok(Stream::Plain(tcp)),
         Some(identity) => handshake(target, identity, tcp, deadline).await,
     }
 }
@@ -87,7 +87,7 @@ async fn handshake(
     identity: &TlsIdentity,
     tcp: TcpStream,
     deadline: Instant,
-) -> Result<Io, SendError> {
+) -> Result<Stream, SendError> {
     let connector = TlsConnector::from(identity.config().clone());
     let connecting = connector.connect(identity.server_name().clone(), tcp);
     match timeout_at(deadline, connecting).await {
@@ -97,6 +97,6 @@ async fn handshake(
             target,
             Some(Box::new(error)),
         )),
-        Ok(Ok(tls)) => Ok(Io::new(Stream::Tls(Box::new(tls)))),
+        Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
     }
 }

@@ -29,7 +29,6 @@ use super::PoolConfig;
 use super::error::{Failed, SendError, SendErrorKind, Sent};
 use super::io::{Io, Traffic, Upgraded};
 use super::slot::Slot;
-use super::stats::OpenConnection;
 use super::target::Target;
 use super::upstream::UpstreamBody;
 use crate::body::{Body, BodyError};
@@ -43,14 +42,12 @@ pub(super) struct H1 {
     slot: Weak<Slot>,
     opened: Instant,
     used: bool,
-    _open: OpenConnection,
 }
 
 impl H1 {
     pub(super) async fn new(
         io: Io,
         slot: Weak<Slot>,
-        open: OpenConnection,
         config: &PoolConfig,
     ) -> Result<Box<Self>, hyper::Error> {
         let traffic = io.traffic();
@@ -69,7 +66,6 @@ impl H1 {
             slot,
             opened: Instant::now(),
             used: false,
-            _open: open,
         }))
     }
 

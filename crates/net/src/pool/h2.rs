@@ -24,7 +24,6 @@ use tokio::time::{Instant, timeout};
 use super::PoolConfig;
 use super::error::{Failed, SendError, SendErrorKind, Sent};
 use super::io::Io;
-use super::stats::OpenConnection;
 use super::target::Target;
 use super::upstream::UpstreamBody;
 use crate::body::Body;
@@ -134,7 +133,6 @@ impl Connections {
     pub(super) async fn open(
         &self,
         io: Io,
-        open: OpenConnection,
         config: &PoolConfig,
         tasks: &Tasks,
     ) -> Result<StreamPlace, hyper::Error> {
@@ -159,7 +157,6 @@ impl Connections {
         let driver = Driver {
             connection,
             limit: limit.clone(),
-            _open: open,
         };
         drop(tasks.spawn("upstream HTTP/2 connection", driver));
         Ok(self.add(H2 {
@@ -240,7 +237,6 @@ impl StreamPlace {
 struct Driver {
     connection: Connection<TokioIo<Io>, Body, Executor>,
     limit: Arc<Limit>,
-    _open: OpenConnection,
 }
 
 impl Future for Driver {

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
 
+use super::stats::OpenConnection;
+
 /// What has passed over a connection, to tell after a failure whether anything had been sent or
 /// answered.
 #[derive(Debug, Default)]
@@ -55,6 +57,7 @@ impl Traffic {
 pub(super) struct Io {
     stream: Stream,
     traffic: Arc<Traffic>,
+    _open: OpenConnection,
 }
 
 #[derive(Debug)]
@@ -65,10 +68,11 @@ pub(super) enum Stream {
 }
 
 impl Io {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream, open: OpenConnection) -> Self {
         Self {
             stream,
             traffic: Arc::default(),
+            _open: open,
         }
     }
 

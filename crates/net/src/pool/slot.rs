@@ -134,15 +134,17 @@ impl Slot {
     }
 
     async fn connect_and_greet(self: &Arc<Self>, deadline: Instant) -> Result<Ready, SendError> {
-        let io = connect(&self.target, self.config().tcp_keepalive, deadline).await?;
+        let stream = connect(&self.target, self.config().tcp_keepalive, deadline).await?;
         let timed_out = |_| SendError::new(SendErrorKind::ConnectTimeout, &self.target, None);
-        tokio::time::timeout_at(deadline, self.greet(io))
-            .await
-            .map_err(timed_out)?
+        tokio::time::timeout_at(
+            deadline,
+            self.greet(Io::new(stream, self.shared.counters.opened())),
+        )
+        .await
+        .map_err(timed_out)?
     }
 
     async fn greet(self: &Arc<Self>, io: Io) -> Result<Ready, SendError> {
-        let open = self.shared.counters.opened();
         let refused = |error: hyper::Error| {
             SendError::new(
                 SendErrorKind::Handshake,
@@ -153,15 +155,11 @@ impl Slot {
         if self.speaks_h2(&io)? {
             self.spoken.note(Spoken::H2);
             let Shared { config, tasks, .. } = &*self.shared;
-            let place = self
-                .h2
-                .open(io, open, config, tasks)
-                .await
-                .map_err(refused)?;
+            let place = self.h2.open(io, config, tasks).await.map_err(refused)?;
             Ok(Ready::H2(place))
         } else {
             self.spoken.note(Spoken::HTTP1);
-            let connection = H1::new(io, Arc::downgrade(self), open, self.config()).await;
+            let connection = H1::new(io, Arc::downgrade(self), self.config()).await;
             Ok(Ready::Http1(connection.map_err(refused)?))
         }
     }
