@@ -60,11 +60,19 @@ pub struct Drain;
 
 impl Drain {
     /// The two ends of a new signal. Dropping the trigger changes nothing.
-    #[expect(clippy::new_ret_no_self, reason = "a signal is its two ends, as with channels")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a signal is its two ends, as with channels"
+    )]
     #[must_use]
     pub fn new() -> (Trigger, Watch) {
         let signal = Arc::new(Signal::default());
-        (Trigger { signal: signal.clone() }, Watch { signal })
+        (
+            Trigger {
+                signal: signal.clone(),
+            },
+            Watch { signal },
+        )
     }
 }
 
@@ -104,7 +112,9 @@ impl Trigger {
 
 impl fmt::Debug for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Trigger").field(&self.signal.stage()).finish()
+        f.debug_tuple("Trigger")
+            .field(&self.signal.stage())
+            .finish()
     }
 }
 
@@ -150,8 +160,11 @@ impl Watch {
     pub fn child(&self) -> (Trigger, Watch) {
         let (trigger, watch) = Drain::new();
         {
-            let mut children =
-                self.signal.children.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut children = self
+                .signal
+                .children
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             children.retain(|child| child.strong_count() > 0);
             children.push(Arc::downgrade(&watch.signal));
         }
@@ -180,7 +193,10 @@ pub struct DrainConfig {
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self { delay: Duration::from_secs(5), deadline: Duration::from_secs(25) }
+        Self {
+            delay: Duration::from_secs(5),
+            deadline: Duration::from_secs(25),
+        }
     }
 }
 
@@ -206,7 +222,9 @@ pub async fn run(trigger: Trigger, config: DrainConfig, in_flight: &[Tasks]) -> 
     trigger.advance(Stage::Closing);
     let outcome = match timeout_at(deadline, all_ended(in_flight)).await {
         Ok(()) => Outcome::Finished,
-        Err(_) => Outcome::Aborted { tasks: in_flight.iter().map(Tasks::live).sum() },
+        Err(_) => Outcome::Aborted {
+            tasks: in_flight.iter().map(Tasks::live).sum(),
+        },
     };
     trigger.advance(Stage::Deadline);
     for tasks in in_flight {

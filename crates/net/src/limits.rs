@@ -136,14 +136,22 @@ impl Limits {
     /// The first bound that cannot.
     pub fn validate(&self) -> Result<(), LimitError> {
         let require = |holds: bool, field, must| {
-            if holds { Ok(()) } else { Err(LimitError { field, must }) }
+            if holds {
+                Ok(())
+            } else {
+                Err(LimitError { field, must })
+            }
         };
         let window = |size| (MIN_WINDOW..=MAX_WINDOW).contains(&size);
         let positive = "must be more than zero";
         let in_range = "must be from 65535 to 2147483647 bytes";
         require(!self.header_timeout.is_zero(), "header_timeout", positive)?;
         require(!self.idle_timeout.is_zero(), "idle_timeout", positive)?;
-        require(!self.write_stall_timeout.is_zero(), "write_stall_timeout", positive)?;
+        require(
+            !self.write_stall_timeout.is_zero(),
+            "write_stall_timeout",
+            positive,
+        )?;
         require(
             self.max_header_bytes >= MIN_HEADER_BYTES,
             "max_header_bytes",
@@ -156,10 +164,22 @@ impl Limits {
             "max_connections_per_source",
             positive,
         )?;
-        require(self.h2.max_concurrent_streams > 0, "h2.max_concurrent_streams", positive)?;
-        require(self.h2.max_header_list_bytes > 0, "h2.max_header_list_bytes", positive)?;
+        require(
+            self.h2.max_concurrent_streams > 0,
+            "h2.max_concurrent_streams",
+            positive,
+        )?;
+        require(
+            self.h2.max_header_list_bytes > 0,
+            "h2.max_header_list_bytes",
+            positive,
+        )?;
         require(window(self.h2.stream_window), "h2.stream_window", in_range)?;
-        require(window(self.h2.connection_window), "h2.connection_window", in_range)?;
+        require(
+            window(self.h2.connection_window),
+            "h2.connection_window",
+            in_range,
+        )?;
         require(
             (1..=u32::MAX as usize).contains(&self.h2.max_send_buffer_bytes),
             "h2.max_send_buffer_bytes",

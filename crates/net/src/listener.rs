@@ -35,7 +35,7 @@ mod state;
 mod tests;
 
 pub use exchange::RequestBody;
-pub use set::{Listeners, ListenerStats};
+pub use set::{ListenerStats, Listeners};
 
 /// Any error of a response body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,7 +61,13 @@ impl ListenerConfig {
     /// A plain listener with the default limits.
     #[must_use]
     pub fn plain(name: impl Into<Arc<str>>, address: SocketAddr) -> Self {
-        Self { name: name.into(), address, tls: None, limits: Limits::default(), backlog: 1024 }
+        Self {
+            name: name.into(),
+            address,
+            tls: None,
+            limits: Limits::default(),
+            backlog: 1024,
+        }
     }
 }
 

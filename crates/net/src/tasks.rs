@@ -106,7 +106,9 @@ impl Tasks {
             all_ended: Notify::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
         };
-        Self { group: Arc::new(group) }
+        Self {
+            group: Arc::new(group),
+        }
     }
 
     /// Starts `future` as a task. `name` appears in the log if it panics.
@@ -116,8 +118,15 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let id = self.group.register();
-        let membership = Membership { group: self.group.clone(), id };
-        let supervised = Supervised { future, name, membership };
+        let membership = Membership {
+            group: self.group.clone(),
+            id,
+        };
+        let supervised = Supervised {
+            future,
+            name,
+            membership,
+        };
         let join = match &self.group.runtime {
             Some(runtime) => runtime.spawn(supervised),
             None => spawn_on_current(supervised),
@@ -181,7 +190,10 @@ impl fmt::Debug for Tasks {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this module is the supervisor that others must use")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is the supervisor that others must use"
+)]
 fn spawn_on_current<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -264,7 +276,11 @@ impl<F: Future> Future for Supervised<F> {
         let this = self.project();
         catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))).unwrap_or_else(|payload| {
             this.membership.group.record_panic();
-            tracing::error!(task = this.name, panic = message(&*payload), "a task panicked");
+            tracing::error!(
+                task = this.name,
+                panic = message(&*payload),
+                "a task panicked"
+            );
             resume_unwind(payload)
         })
     }
@@ -297,7 +313,11 @@ impl<T> Future for Handle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.join).poll(cx).map(|ended| {
             ended.map_err(|error| {
-                if error.is_panic() { TaskError::Panicked } else { TaskError::Aborted }
+                if error.is_panic() {
+                    TaskError::Panicked
+                } else {
+                    TaskError::Aborted
+                }
             })
         })
     }
@@ -305,6 +325,8 @@ impl<T> Future for Handle<T> {
 
 impl<T> fmt::Debug for Handle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("finished", &self.is_finished()).finish()
+        f.debug_struct("Handle")
+            .field("finished", &self.is_finished())
+            .finish()
     }
 }

@@ -17,6 +17,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 mod pem;
 mod store;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use store::CertStore;
@@ -156,12 +158,13 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// A CA file that cannot be read or used.
 pub fn server_config(tls: ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(VERSIONS)?;
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(VERSIONS)?;
     let (ca, required) = match tls.client_auth {
         ClientAuth::None => {
-            let mut config =
-                builder.with_no_client_auth().with_cert_resolver(tls.certificates);
+            let mut config = builder
+                .with_no_client_auth()
+                .with_cert_resolver(tls.certificates);
             config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
             return Ok(with_alpn(config));
         }
@@ -171,12 +174,18 @@ pub fn server_config(tls: ServerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     pem::add_roots(&mut roots, &ca)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
-    let verifier = verifier
-        .build()
-        .map_err(|error| TlsError::Unusable { path: ca, reason: error.to_string() })?;
-    let mut config =
-        builder.with_client_cert_verifier(verifier).with_cert_resolver(tls.certificates);
+    let verifier = if required {
+        verifier
+    } else {
+        verifier.allow_unauthenticated()
+    };
+    let verifier = verifier.build().map_err(|error| TlsError::Unusable {
+        path: ca,
+        reason: error.to_string(),
+    })?;
+    let mut config = builder
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(tls.certificates);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(with_alpn(config))
@@ -200,9 +209,8 @@ pub fn client_config(tls: &ClientTls) -> Result<Arc<ClientConfig>, TlsError> {
         None => builder.with_no_client_auth(),
         Some(files) => {
             let identity = pem::certified_key(files, &provider)?;
-            builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
-                identity,
-            )))
+            builder
+                .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(identity)))
         }
     };
     config.alpn_protocols = tls.alpn.names();

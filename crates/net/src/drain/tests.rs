@@ -6,8 +6,10 @@ use tokio::time::{Instant, sleep};
 use super::{Drain, DrainConfig, Outcome, Stage, run};
 use crate::tasks::Tasks;
 
-const CONFIG: DrainConfig =
-    DrainConfig { delay: Duration::from_secs(5), deadline: Duration::from_secs(25) };
+const CONFIG: DrainConfig = DrainConfig {
+    delay: Duration::from_secs(5),
+    deadline: Duration::from_secs(25),
+};
 
 #[tokio::test]
 async fn stages_only_advance() {
@@ -24,7 +26,10 @@ async fn a_child_follows_and_may_go_ahead() {
     let (trigger, watch) = Drain::new();
     let (part, part_watch) = watch.child();
     part.advance(Stage::Draining);
-    assert_eq!((watch.stage(), part_watch.stage()), (Stage::Serving, Stage::Draining));
+    assert_eq!(
+        (watch.stage(), part_watch.stage()),
+        (Stage::Serving, Stage::Draining)
+    );
     trigger.advance(Stage::Closing);
     assert_eq!(part_watch.stage(), Stage::Closing);
     let (_late, late_watch) = watch.child();
@@ -71,6 +76,9 @@ async fn a_task_started_in_a_finished_group_is_waited_for() {
         late.spawn("late", sleep(Duration::from_secs(3)));
     });
     let begun = Instant::now();
-    assert_eq!(run(trigger, CONFIG, &[first, second]).await, Outcome::Finished);
+    assert_eq!(
+        run(trigger, CONFIG, &[first, second]).await,
+        Outcome::Finished
+    );
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
 }

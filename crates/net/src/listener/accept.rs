@@ -4,11 +4,9 @@
 //! can slow it down. It never ends because of an error: when the process is out of descriptors it
 //! waits while connections queue in the kernel, says so once, and goes on.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,8 +42,24 @@ impl<H: Handler> Acceptor<H> {
             () = self.accept_all(&socket) => {}
             () = self.drain.reached(Stage::Closing) => {}
         }
-        while let Some((tcp, peer)) = accept_queued(&socket).await {
-            self.start(tcp, peer);
+        if let Err(error) = self.take_queued(socket) {
+            tracing::debug!(%error, "connections in the kernel's queue are lost");
+        }
+    }
+
+    /// Asks the kernel itself: tokio learns of a connection only when it next polls for events.
+    fn take_queued(&self, socket: TcpListener) -> io::Result<()> {
+        let socket = socket.into_std()?;
+        loop {
+            match socket.accept() {
+                Ok((tcp, peer)) => {
+                    tcp.set_nonblocking(true)?;
+                    self.start(TcpStream::from_std(tcp)?, peer);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -107,14 +121,6 @@ impl<H: Handler> Acceptor<H> {
             }),
         );
     }
-}
-
-async fn accept_queued(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    poll_fn(|cx| match socket.poll_accept(cx) {
-        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }
 
 /// Whether an error concerns only the connection that would have been accepted (accept(2) passes

@@ -34,9 +34,16 @@ impl Admission {
     }
 
     /// Admits a connection from `peer`, or says which bound is reached.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, limits: &Limits) -> Result<Permit, Refused> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        limits: &Limits,
+    ) -> Result<Permit, Refused> {
         let before = self.active.fetch_add(1, Ordering::Relaxed);
-        let mut permit = Permit { admission: self.clone(), source: None };
+        let mut permit = Permit {
+            admission: self.clone(),
+            source: None,
+        };
         if before >= limits.max_connections {
             return Err(Refused::Listener);
         }
@@ -100,13 +107,20 @@ mod tests {
     use super::*;
 
     fn limits(max_connections: usize, per_source: Option<usize>) -> Limits {
-        Limits { max_connections, max_connections_per_source: per_source, ..Limits::default() }
+        Limits {
+            max_connections,
+            max_connections_per_source: per_source,
+            ..Limits::default()
+        }
     }
 
     #[test]
     fn sources_are_addresses_and_ipv6_networks() {
         let check = |peer: &str, expect: &str| {
-            assert_eq!(source(peer.parse().unwrap()), expect.parse::<IpAddr>().unwrap());
+            assert_eq!(
+                source(peer.parse().unwrap()),
+                expect.parse::<IpAddr>().unwrap()
+            );
         };
         check("192.0.2.7", "192.0.2.7");
         check("::ffff:192.0.2.7", "192.0.2.7");

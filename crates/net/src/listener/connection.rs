@@ -42,9 +42,18 @@ pub(super) struct Accepted<H> {
 
 /// Serves a connection until it ends.
 pub(super) async fn serve<H: Handler>(accepted: Accepted<H>) {
-    let Accepted { tcp, peer, state, handler, counters } = accepted;
+    let Accepted {
+        tcp,
+        peer,
+        state,
+        handler,
+        counters,
+    } = accepted;
     let Ok(local) = tcp.local_addr() else { return };
-    let opening = Box::pin(open(Socket::new(tcp, state.clone()), state.settings.tls.as_ref()));
+    let opening = Box::pin(open(
+        Socket::new(tcp, state.clone()),
+        state.settings.tls.as_ref(),
+    ));
     let due = state.accepted + state.settings.limits.header_timeout;
     let (protocol, stream, tls) = match timeout_at(due, opening).await {
         Ok(Ok(opened)) => opened,
@@ -56,9 +65,19 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted<H>) {
         Err(_) => return counters.timed_out(),
     };
     let listener = state.settings.name.clone();
-    let info =
-        Arc::new(ConnInfo { listener, peer, local, protocol, tls, accepted: state.accepted });
-    let service = RequestService { handler, info, state: state.clone() };
+    let info = Arc::new(ConnInfo {
+        listener,
+        peer,
+        local,
+        protocol,
+        tls,
+        accepted: state.accepted,
+    });
+    let service = RequestService {
+        handler,
+        info,
+        state: state.clone(),
+    };
     let end = match protocol {
         Protocol::Http1 => serve_http1(stream, service, &state).await,
         Protocol::H2 => Box::pin(serve_h2(stream, service, &state)).await,
@@ -94,7 +113,10 @@ fn tls_info(stream: &TlsStream<Socket>) -> TlsInfo {
     TlsInfo {
         sni: session.server_name().map(Box::from),
         alpn: session.alpn_protocol().map(Box::from),
-        peer_certificates: certificates.iter().map(|one| one.clone().into_owned()).collect(),
+        peer_certificates: certificates
+            .iter()
+            .map(|one| one.clone().into_owned())
+            .collect(),
         version: session.protocol_version(),
     }
 }
@@ -104,9 +126,18 @@ async fn serve_http1<H: Handler>(
     service: RequestService<H>,
     state: &ConnState,
 ) -> End {
-    let connection = state.settings.http1.serve_connection(TokioIo::new(stream), service);
+    let connection = state
+        .settings
+        .http1
+        .serve_connection(TokioIo::new(stream), service);
     let connection = pin!(connection.with_upgrades());
-    drive(connection, Http1::<H>::graceful_shutdown, Protocol::Http1, state).await
+    drive(
+        connection,
+        Http1::<H>::graceful_shutdown,
+        Protocol::Http1,
+        state,
+    )
+    .await
 }
 
 async fn serve_h2<H: Handler>(
@@ -114,7 +145,12 @@ async fn serve_h2<H: Handler>(
     service: RequestService<H>,
     state: &ConnState,
 ) -> End {
-    let connection = pin!(state.settings.h2.serve_connection(TokioIo::new(stream), service));
+    let connection = pin!(
+        state
+            .settings
+            .h2
+            .serve_connection(TokioIo::new(stream), service)
+    );
     drive(connection, H2::<H>::graceful_shutdown, Protocol::H2, state).await
 }
 
@@ -148,7 +184,11 @@ where
                 return Poll::Ready(ended.map_or_else(End::Failed, |()| End::Closed));
             }
             if awaited < Stage::Deadline && stage_reached.as_mut().poll(cx).is_ready() {
-                awaited = if awaited == Stage::Draining { Stage::Closing } else { Stage::Deadline };
+                awaited = if awaited == Stage::Draining {
+                    Stage::Closing
+                } else {
+                    Stage::Deadline
+                };
                 stage_reached.set(state.drain.reached(awaited));
                 continue;
             }
@@ -182,8 +222,7 @@ fn must_shut_down(protocol: Protocol, state: &ConnState) -> bool {
     match protocol {
         Protocol::Http1 => stage >= Stage::Closing && served,
         Protocol::H2 => {
-            stage >= Stage::Closing
-                || (served && (stage >= Stage::Draining || state.is_used_up()))
+            stage >= Stage::Closing || (served && (stage >= Stage::Draining || state.is_used_up()))
         }
     }
 }
@@ -219,7 +258,13 @@ impl<'a> Watchdog<'a> {
             Protocol::H2 => limits.idle_timeout,
         };
         let timer = sleep_until(state.accepted + first);
-        Self { protocol, state, head_since: None, told_idle: None, timer }
+        Self {
+            protocol,
+            state,
+            head_since: None,
+            told_idle: None,
+            timer,
+        }
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Due> {
@@ -241,7 +286,9 @@ impl<'a> Watchdog<'a> {
                     return Poll::Ready(due);
                 }
                 Some((when, _)) => this.timer.reset(when),
-                None => this.timer.reset(now + this.state.settings.limits.idle_timeout),
+                None => this
+                    .timer
+                    .reset(now + this.state.settings.limits.idle_timeout),
             }
         }
     }
@@ -265,7 +312,9 @@ impl<'a> Watchdog<'a> {
             }
             *this.head_since = None;
         }
-        let since = this.told_idle.map_or(state.idle_since(), |told| told.max(state.idle_since()));
+        let since = this
+            .told_idle
+            .map_or(state.idle_since(), |told| told.max(state.idle_since()));
         Some((since + limits.idle_timeout, Due::Idle))
     }
 }

@@ -21,9 +21,9 @@ use pin_project_lite::pin_project;
 use super::state::{ConnState, InFlight};
 use super::{BoxError, ConnInfo, Handler, Protocol, h2_streams};
 
-/// A frame larger than this is given to HTTP/2 in parts, so that a slow client is seen to make
-/// progress.
-const MAX_H2_FRAME: usize = 64 * 1024;
+/// A chunk larger than a DATA frame is given to HTTP/2 in parts, so that a slow client is seen to
+/// make progress.
+const MAX_H2_FRAME: usize = 16 * 1024;
 
 /// The body of a request as it arrives.
 #[derive(Debug)]
@@ -107,12 +107,21 @@ where
         let this = self.project();
         let mut response = ready!(this.future.poll(cx));
         let in_flight = this.in_flight.take();
-        let last = in_flight.as_ref().is_some_and(InFlight::is_last_of_connection);
+        let last = in_flight
+            .as_ref()
+            .is_some_and(InFlight::is_last_of_connection);
         if *this.http1 && last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let http1 = *this.http1;
-        Poll::Ready(Ok(response.map(|body| ResponseBody { body, rest: None, http1, in_flight })))
+        Poll::Ready(Ok(response.map(|body| ResponseBody {
+            body,
+            rest: None,
+            http1,
+            in_flight,
+        })))
     }
 }
 
@@ -151,9 +160,9 @@ where
             return Poll::Pending;
         };
         h2_streams::frame_given();
-        Poll::Ready(frame.map(|frame| {
-            frame.map(|frame| frame.map_data(|data| bounded(data, this.rest)))
-        }))
+        Poll::Ready(
+            frame.map(|frame| frame.map(|frame| frame.map_data(|data| bounded(data, this.rest)))),
+        )
     }
 
     fn is_end_stream(&self) -> bool {

@@ -32,12 +32,18 @@ struct Progress {
 /// The body of the stream being polled has given a frame to hyper.
 pub(super) fn frame_given() {
     let before = POLLED.get();
-    POLLED.set(Progress { frames: before.frames + 1, waits_for_window: true });
+    POLLED.set(Progress {
+        frames: before.frames + 1,
+        waits_for_window: true,
+    });
 }
 
 /// The body of the stream being polled has nothing to give yet.
 pub(super) fn nothing_to_give() {
-    POLLED.set(Progress { waits_for_window: false, ..POLLED.get() });
+    POLLED.set(Progress {
+        waits_for_window: false,
+        ..POLLED.get()
+    });
 }
 
 /// Spawns the streams of a listener's connections.
@@ -91,10 +97,15 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             return Poll::Pending;
         }
         let due = || Instant::now() + *this.stall_timeout;
-        let stall = this.stall.get_or_insert_with(|| Box::pin(sleep_until(due())));
+        let stall = this
+            .stall
+            .get_or_insert_with(|| Box::pin(sleep_until(due())));
         if moved {
             stall.as_mut().reset(due());
         }
-        stall.as_mut().poll(cx).map(|()| tracing::debug!("stream reset: the client gives no window"))
+        stall
+            .as_mut()
+            .poll(cx)
+            .map(|()| tracing::debug!("stream reset: the client gives no window"))
     }
 }

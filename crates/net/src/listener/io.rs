@@ -36,7 +36,13 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn new(tcp: TcpStream, state: Arc<ConnState>) -> Self {
-        Self { tcp, state, timer: Timer::default(), read_closed: false, write_closed: false }
+        Self {
+            tcp,
+            state,
+            timer: Timer::default(),
+            read_closed: false,
+            write_closed: false,
+        }
     }
 
     /// Turns a write that is pending for too long into an error.
@@ -49,15 +55,25 @@ impl Socket {
             self.timer.disarm();
             return written;
         }
-        ready!(self.timer.poll(cx, self.state.settings.limits.write_stall_timeout));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
+        ready!(
+            self.timer
+                .poll(cx, self.state.settings.limits.write_stall_timeout)
+        );
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client takes no bytes",
+        )))
     }
 
     /// Discards what the client still sends, until it closes too or the time is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [0; DISCARD];
         loop {
-            if self.timer.poll(cx, self.state.settings.limits.linger_timeout).is_ready() {
+            if self
+                .timer
+                .poll(cx, self.state.settings.limits.linger_timeout)
+                .is_ready()
+            {
                 return Poll::Ready(());
             }
             let mut discarded = ReadBuf::new(&mut space);
@@ -192,7 +208,11 @@ impl Stream {
                 read => kept += read,
             }
         }
-        let protocol = if preface == *H2_PREFACE { Protocol::H2 } else { Protocol::Http1 };
+        let protocol = if preface == *H2_PREFACE {
+            Protocol::H2
+        } else {
+            Protocol::Http1
+        };
         let mut stream = Self::over(Transport::Plain(socket));
         stream.preface = preface;
         #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
@@ -202,7 +222,12 @@ impl Stream {
     }
 
     fn over(transport: Transport) -> Self {
-        Self { transport, preface: [0; H2_PREFACE.len()], given: 0, kept: 0 }
+        Self {
+            transport,
+            preface: [0; H2_PREFACE.len()],
+            given: 0,
+            kept: 0,
+        }
     }
 }
 

@@ -62,14 +62,19 @@ impl<H: Handler> Listeners<H> {
         let before = self.running.load_full();
         let mut planned = Vec::with_capacity(configs.len());
         for config in configs {
-            let same = before.iter().find(|running| running.identity == Identity::of(&config));
+            let same = before
+                .iter()
+                .find(|running| running.identity == Identity::of(&config));
             let bound = match same {
                 Some(running) => Bound::Before(running.clone()),
                 None => Bound::New(bind(&config)?),
             };
             planned.push((config, bound));
         }
-        let after = planned.into_iter().map(|(config, bound)| self.start(config, bound)).collect();
+        let after = planned
+            .into_iter()
+            .map(|(config, bound)| self.start(config, bound))
+            .collect();
         self.running.store(Arc::new(after));
         self.close_gone(&before).await;
         Ok(())
@@ -125,13 +130,20 @@ impl<H: Handler> Listeners<H> {
     #[must_use]
     pub fn local_addr(&self, name: &str) -> Option<SocketAddr> {
         let running = self.running.load();
-        running.iter().find(|one| &*one.settings.load().name == name).map(|one| one.local_addr)
+        running
+            .iter()
+            .find(|one| &*one.settings.load().name == name)
+            .map(|one| one.local_addr)
     }
 
     /// What each listener has done since it was bound.
     #[must_use]
     pub fn stats(&self) -> Vec<ListenerStats> {
-        self.running.load().iter().map(|running| running.stats()).collect()
+        self.running
+            .load()
+            .iter()
+            .map(|running| running.stats())
+            .collect()
     }
 }
 
@@ -208,7 +220,10 @@ struct Identity {
 impl Identity {
     fn of(config: &ListenerConfig) -> Self {
         let name_of_free_port = (config.address.port() == 0).then(|| config.name.clone());
-        Self { address: config.address, name_of_free_port }
+        Self {
+            address: config.address,
+            name_of_free_port,
+        }
     }
 }
 
@@ -223,9 +238,17 @@ pub(super) struct Settings {
 
 impl Settings {
     fn new(config: ListenerConfig, streams: &Tasks) -> Self {
-        let ListenerConfig { name, tls, limits, .. } = config;
+        let ListenerConfig {
+            name, tls, limits, ..
+        } = config;
         let (http1, h2) = (http1_builder(&limits), h2_builder(&limits, streams));
-        Self { name, tls, limits, http1, h2 }
+        Self {
+            name,
+            tls,
+            limits,
+            http1,
+            h2,
+        }
     }
 }
 
@@ -243,8 +266,10 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
 }
 
 fn h2_builder(limits: &Limits, streams: &Tasks) -> http2::Builder<StreamExecutor> {
-    let executor =
-        StreamExecutor { tasks: streams.clone(), stall_timeout: limits.write_stall_timeout };
+    let executor = StreamExecutor {
+        tasks: streams.clone(),
+        stall_timeout: limits.write_stall_timeout,
+    };
     let h2 = &limits.h2;
     let mut builder = http2::Builder::new(executor);
     builder
@@ -300,10 +325,15 @@ impl Counters {
 fn validate(configs: &[ListenerConfig]) -> Result<(), ListenError> {
     for (index, config) in configs.iter().enumerate() {
         let name = config.name.clone();
-        config.limits.validate().map_err(|error| ListenError::Limits { name, error })?;
+        config
+            .limits
+            .validate()
+            .map_err(|error| ListenError::Limits { name, error })?;
         for other in configs.iter().take(index) {
             if other.name == config.name {
-                return Err(ListenError::DuplicateName { name: config.name.clone() });
+                return Err(ListenError::DuplicateName {
+                    name: config.name.clone(),
+                });
             }
             if Identity::of(other) == Identity::of(config) {
                 return Err(ListenError::DuplicateAddress {

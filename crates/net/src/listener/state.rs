@@ -34,7 +34,9 @@ pub(super) struct ConnState {
 
 impl fmt::Debug for ConnState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnState").field("requests", &self.requests()).finish_non_exhaustive()
+        f.debug_struct("ConnState")
+            .field("requests", &self.requests())
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,10 @@ async fn a_panic_is_counted_here_and_in_the_group_above() {
     let ended = group.spawn("bad", async { panic!("on purpose") }).await;
     assert_eq!(ended, Err::<(), _>(TaskError::Panicked));
     group.wait().await;
-    assert_eq!((group.panicked(), tasks.panicked(), group.live()), (1, 1, 0));
+    assert_eq!(
+        (group.panicked(), tasks.panicked(), group.live()),
+        (1, 1, 0)
+    );
 }
 
 #[tokio::test]
@@ -44,7 +47,9 @@ async fn wait_returns_only_when_the_last_task_has_ended() {
 #[tokio::test]
 async fn abort_all_stops_what_lives_and_spares_what_comes_later() {
     let tasks = Tasks::new();
-    let stuck: Vec<_> = (0..200).map(|_| tasks.spawn("stuck", pending::<()>())).collect();
+    let stuck: Vec<_> = (0..200)
+        .map(|_| tasks.spawn("stuck", pending::<()>()))
+        .collect();
     assert_eq!(tasks.live(), 200);
     tasks.abort_all();
     for handle in stuck {
@@ -61,17 +66,22 @@ fn a_group_may_run_on_another_runtime() {
         .thread_name("other")
         .build()
         .unwrap();
-    let here = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let here = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let tasks = Tasks::on(other.handle().clone());
-    let name = here
-        .block_on(tasks.spawn("where", async { std::thread::current().name().map(str::to_owned) }));
+    let name = here.block_on(tasks.spawn("where", async {
+        std::thread::current().name().map(str::to_owned)
+    }));
     assert_eq!(name, Ok(Some("other".to_owned())));
 }
 
 #[test]
 fn a_runtime_that_shuts_down_leaves_no_task_counted() {
     let tasks = Tasks::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let spawner = tasks.clone();
     runtime.block_on(async move {
         spawner.spawn("stuck", pending::<()>());

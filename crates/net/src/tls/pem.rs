@@ -23,7 +23,10 @@ pub(super) struct PairBytes {
 
 impl PairBytes {
     pub(super) fn read(files: &CertificateFiles) -> Result<Self, TlsError> {
-        Ok(Self { certificate: read(&files.certificate)?, key: read(&files.key)? })
+        Ok(Self {
+            certificate: read(&files.certificate)?,
+            key: read(&files.key)?,
+        })
     }
 }
 
@@ -40,14 +43,19 @@ pub(super) fn parse_pair(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
     let chain = certificates(&files.certificate, &bytes.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(&bytes.key)
-        .map_err(|error| TlsError::Pem { path: files.key.clone(), error })?;
+    let key = PrivateKeyDer::from_pem_slice(&bytes.key).map_err(|error| TlsError::Pem {
+        path: files.key.clone(),
+        error,
+    })?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
             certificate: files.certificate.clone(),
             key: files.key.clone(),
         },
-        other => TlsError::Unusable { path: files.key.clone(), reason: other.to_string() },
+        other => TlsError::Unusable {
+            path: files.key.clone(),
+            reason: other.to_string(),
+        },
     })
 }
 
@@ -64,9 +72,14 @@ pub(super) fn add_roots(store: &mut RootCertStore, path: &Path) -> Result<(), Tl
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::Pem { path: path.to_owned(), error })?;
+        .map_err(|error| TlsError::Pem {
+            path: path.to_owned(),
+            error,
+        })?;
     if chain.is_empty() {
-        return Err(TlsError::NoCertificate { path: path.to_owned() });
+        return Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+        });
     }
     Ok(chain)
 }
@@ -75,6 +88,9 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
-        .map_err(|error| TlsError::Read { path: path.to_owned(), error })?;
+        .map_err(|error| TlsError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
     Ok(bytes)
 }

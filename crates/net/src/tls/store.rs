@@ -49,7 +49,11 @@ impl CertStore {
             .map(|files| {
                 let bytes = PairBytes::read(&files)?;
                 let key = Arc::new(usable(&files, &bytes, &provider)?);
-                Ok(Pair { files, seen: fingerprint(&bytes), key })
+                Ok(Pair {
+                    files,
+                    seen: fingerprint(&bytes),
+                    key,
+                })
             })
             .collect::<Result<Vec<_>, TlsError>>()?;
         let table = Table::new(&pairs).ok_or(TlsError::NoCertificates)?;
@@ -86,8 +90,7 @@ impl CertStore {
         loop {
             sleep(interval).await;
             let store = self.clone();
-            let Ok((taken, refused)) =
-                tokio::task::spawn_blocking(move || store.reload()).await
+            let Ok((taken, refused)) = tokio::task::spawn_blocking(move || store.reload()).await
             else {
                 continue;
             };
@@ -103,7 +106,9 @@ impl CertStore {
 
 impl fmt::Debug for CertStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertStore").field("names", &self.table.load().names.len()).finish()
+        f.debug_struct("CertStore")
+            .field("names", &self.table.load().names.len())
+            .finish()
     }
 }
 
@@ -136,13 +141,20 @@ fn usable(
 /// Only tells whether the content has changed, so it need not resist an attacker; zero stands
 /// for files that cannot be read.
 fn fingerprint(bytes: &PairBytes) -> u64 {
-    FixedState::default().hash_one((&bytes.certificate, &bytes.key)).max(1)
+    FixedState::default()
+        .hash_one((&bytes.certificate, &bytes.key))
+        .max(1)
 }
 
 fn dns_names(key: &CertifiedKey) -> Result<Vec<String>, webpki::Error> {
-    let Some(end_entity) = key.cert.first() else { return Ok(Vec::new()) };
+    let Some(end_entity) = key.cert.first() else {
+        return Ok(Vec::new());
+    };
     let parsed = webpki::EndEntityCert::try_from(end_entity)?;
-    Ok(parsed.valid_dns_names().map(str::to_ascii_lowercase).collect())
+    Ok(parsed
+        .valid_dns_names()
+        .map(str::to_ascii_lowercase)
+        .collect())
 }
 
 /// Certificates of one name: usually one, two where RSA is kept beside ECDSA.
@@ -157,7 +169,10 @@ struct Table {
 impl Table {
     fn new(pairs: &[Pair]) -> Option<Self> {
         let default = pairs.first()?.key.clone();
-        let mut table = Self { names: Default::default(), default };
+        let mut table = Self {
+            names: Default::default(),
+            default,
+        };
         for pair in pairs {
             for name in dns_names(&pair.key).unwrap_or_default() {
                 table.names.entry(name).or_default().push(pair.key.clone());

@@ -1,0 +1,380 @@
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{PAUSE, start};
+use crate::limits::Limits;
+
+const HEADER: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(75);
+const STALL: Duration = Duration::from_secs(60);
+
+/// Timers have a granularity of 1 ms.
+fn assert_about(elapsed: Duration, expect: Duration) {
+    let tolerance = Duration::from_millis(50);
+    assert!(
+        elapsed >= expect && elapsed < expect + tolerance,
+        "{elapsed:?}, not {expect:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_closed() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), HEADER);
+    assert_eq!(server.stats().timed_out, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_is_closed() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    for byte in b"GET /" {
+        client.write([*byte]).await;
+        sleep(Duration::from_millis(1900)).await;
+    }
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), HEADER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_head_that_drips_is_closed_after_its_first_byte() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/").await;
+    client.read_until("ok").await;
+    sleep(Duration::from_secs(30)).await;
+    let begun = Instant::now();
+    client.write("GET").await;
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), HEADER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_kept_for_its_own_time() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        client.get("/").await;
+        client.read_until("ok").await;
+        sleep(Duration::from_secs(70)).await;
+    }
+    client.get("/").await;
+    client.read_until("ok").await;
+    let begun = Instant::now();
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), IDLE);
+    assert_eq!(server.stats().timed_out, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_may_take_its_time() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\n")
+        .await;
+    for byte in b"abc" {
+        sleep(Duration::from_secs(100)).await;
+        client.write([*byte]).await;
+    }
+    assert!(client.read_until("abc").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_nothing_to_send_is_not_stalled() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    client.get("/pause").await;
+    client.read_until("0\r\n\r\n").await;
+    assert_about(begun.elapsed(), PAUSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_is_closed() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    client.get("/endless").await;
+    server.events.endless_dropped.notified().await;
+    assert_about(begun.elapsed(), STALL);
+    server.connections.wait().await;
+    assert_eq!(server.stats().active, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_little_now_and_then_is_not_stalled() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/endless").await;
+    let mut space = vec![0; 4 << 20];
+    for _ in 0..5 {
+        let dropped = timeout(STALL / 2, server.events.endless_dropped.notified()).await;
+        assert!(dropped.is_err());
+        tokio::io::AsyncReadExt::read_exact(&mut client.0, &mut space)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_answered_431() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let value = "x".repeat(1 << 20);
+    client
+        .write(format!(
+            "GET / HTTP/1.1\r\nhost: test\r\nx-large: {value}\r\n\r\n"
+        ))
+        .await;
+    assert!(
+        client
+            .read_until("\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 431")
+    );
+}
+
+#[tokio::test]
+async fn too_many_header_fields_are_answered_431() {
+    let check = async |limits: Limits, fields: usize, expect: &str| {
+        let server = start(limits).await;
+        let mut client = server.connect().await;
+        let fields = "x-field: 1\r\n".repeat(fields);
+        client
+            .write(format!("GET / HTTP/1.1\r\n{fields}\r\n"))
+            .await;
+        assert!(client.read_until("\r\n\r\n").await.starts_with(expect));
+    };
+    check(Limits::default(), 100, "HTTP/1.1 200").await;
+    check(Limits::default(), 101, "HTTP/1.1 431").await;
+    check(
+        Limits {
+            max_headers: 9,
+            ..Limits::default()
+        },
+        9,
+        "HTTP/1.1 200",
+    )
+    .await;
+    check(
+        Limits {
+            max_headers: 9,
+            ..Limits::default()
+        },
+        10,
+        "HTTP/1.1 431",
+    )
+    .await;
+}
+
+const EARLY_BODY: usize = 8 << 20;
+
+#[tokio::test]
+async fn an_answer_before_the_body_is_read_reaches_a_client_that_writes_on() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let head = format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {EARLY_BODY}\r\n\r\n");
+    client.write(head).await;
+    client.write(vec![b'x'; EARLY_BODY]).await;
+    let answer = client.read_to_end().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lingering_close_ends() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    client
+        .write("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n")
+        .await;
+    assert!(client.read_to_end().await.ends_with("ok"));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    server.connections.wait().await;
+    assert_about(begun.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_used_up_says_so() {
+    let limits = Limits {
+        max_requests_per_connection: NonZeroU64::new(2),
+        ..Limits::default()
+    };
+    let server = start(limits).await;
+    let mut client = server.connect().await;
+    client.get("/").await;
+    assert!(!client.read_until("ok").await.contains("connection: close"));
+    client.get("/").await;
+    assert!(client.read_to_end().await.contains("connection: close"));
+}
+
+#[tokio::test]
+async fn connections_over_a_bound_are_closed_and_counted() {
+    let check = async |limits: Limits, expect: (u64, u64)| {
+        let server = start(limits).await;
+        let mut first = server.connect().await;
+        first.get("/").await;
+        first.read_until("ok").await;
+        let mut second = server.connect().await;
+        assert_eq!(second.read_to_end().await, "");
+        let stats = server.stats();
+        assert_eq!((stats.refused_by_total, stats.refused_by_source), expect);
+        assert_eq!((stats.active, stats.accepted), (1, 2));
+        drop(first);
+        server.connections.wait().await;
+        let mut third = server.connect().await;
+        third.get("/").await;
+        third.read_until("ok").await;
+    };
+    check(
+        Limits {
+            max_connections: 1,
+            ..Limits::default()
+        },
+        (1, 0),
+    )
+    .await;
+    check(
+        Limits {
+            max_connections_per_source: Some(1),
+            ..Limits::default()
+        },
+        (0, 1),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_panicking_handler_costs_its_own_connection_only() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/panic").await;
+    assert_eq!(client.read_to_end().await, "");
+    server.connections.wait().await;
+    assert_eq!(
+        (server.connections.panicked(), server.stats().active),
+        (1, 0)
+    );
+    let mut next = server.connect().await;
+    next.get("/").await;
+    next.read_until("ok").await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_the_exchange() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/endless").await;
+    client.read_until("x").await;
+    drop(client);
+    server.events.endless_dropped.notified().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgraded_connection_has_no_timeouts_and_stays_counted() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write(
+            "GET /upgrade HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+        )
+        .await;
+    assert!(
+        client
+            .read_until("\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 101")
+    );
+    sleep(Duration::from_secs(1000)).await;
+    assert_eq!(server.stats().active, 1);
+    client.write("ping").await;
+    assert_eq!(client.read_to_end().await, "ping");
+    assert_eq!(server.stats().active, 0);
+}
+
+/// What we rely on hyper for: a request that two parsers could read differently is refused, or
+/// has one reading and its other one removed.
+#[tokio::test]
+async fn ambiguous_requests() {
+    let check = async |head: &str, rest: &str, expect: &str| {
+        let server = start(Limits::default()).await;
+        let mut client = server.connect().await;
+        client
+            .write(format!("POST /echo HTTP/1.1\r\n{head}\r\n\r\n{rest}"))
+            .await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.0)
+            .await
+            .unwrap();
+        let answer = client.read_to_end().await;
+        let status = answer.get(9..12).unwrap_or("closed");
+        let lengths = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("x-content-lengths: "));
+        let answers = answer.matches("HTTP/1.1 ").count();
+        let body = answer.rsplit("\r\n").next().unwrap_or_default();
+        let seen = format!("{status} {} {answers} {body}", lengths.unwrap_or("-"));
+        assert_eq!(seen, expect, "{head:?}");
+    };
+    check("content-length: 3", "abc", "200 1 1 abc").await;
+    check("content-length: 3\r\ncontent-length: 4", "abcd", "400 - 1 ").await;
+    check("content-length: 3, 4", "abcd", "400 - 1 ").await;
+    check("content-length: +3", "abc", "400 - 1 ").await;
+    check(
+        "content-length: 3\r\ntransfer-encoding: chunked",
+        "0\r\n\r\n",
+        "200 0 1 ",
+    )
+    .await;
+    check(
+        "transfer-encoding: chunked\r\ncontent-length: 3",
+        "0\r\n\r\n",
+        "200 0 1 ",
+    )
+    .await;
+    check(
+        "transfer-encoding: chunked",
+        "3\r\nabc\r\n0\r\n\r\n",
+        "200 0 1 abc",
+    )
+    .await;
+    check(
+        "transfer-encoding: chunked, identity",
+        "0\r\n\r\n",
+        "400 - 1 ",
+    )
+    .await;
+    check("transfer-encoding: identity", "abc", "400 - 1 ").await;
+    check("transfer-encoding: xchunked", "0\r\n\r\n", "400 - 1 ").await;
+    check("transfer-encoding : chunked", "0\r\n\r\n", "400 - 1 ").await;
+    check(
+        "transfer-encoding: chunked",
+        "fffffffffffffffff\r\nabc",
+        "400 - 1 ",
+    )
+    .await;
+    check(
+        "transfer-encoding: chunked",
+        "3;x=\ny\r\nabc\r\n0\r\n\r\n",
+        "400 - 1 ",
+    )
+    .await;
+    check(
+        "transfer-encoding: chunked",
+        "3\nabc\r\n0\r\n\r\n",
+        "400 - 1 ",
+    )
+    .await;
+    check("x: a\r\n folded", "", "400 - 1 ").await;
+    check("x: a\rb", "", "400 - 1 ").await;
+    check("x: a\0b", "", "400 - 1 ").await;
+}
