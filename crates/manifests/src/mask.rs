@@ -84,9 +84,11 @@ fn names_secret_header(node: &Node) -> bool {
 }
 
 fn is_secret(key: &str) -> bool {
-    let letters = key.chars().filter(|c| c.is_alphanumeric());
-    let key: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    SECRET_ENDINGS.iter().any(|ending| key.ends_with(ending))
+    SECRET_ENDINGS.iter().any(|ending| {
+        let mut letters = key.chars().rev().filter(|c| c.is_alphanumeric());
+        let mut letter = || letters.next().map(|c| c.to_ascii_lowercase());
+        ending.chars().rev().all(|wanted| letter() == Some(wanted))
+    })
 }
 
 fn is_reference(text: &str) -> bool {

@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use crate::mask;
 use crate::problem::{Place, Problem, Related};
 
-/// A position in a text: lines count from 1, columns (in characters) from 0, as YAML does.
+/// A position in a text: lines count from 1, columns (in characters) from 0, as the parser has it.
+/// Narrow, since every node of a tree has four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Point {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 /// From the first character of something to just after its last.
@@ -110,8 +111,8 @@ impl Text {
             .clamp(offset, offset + line.trim_end().len());
         let first_char = line.chars().next().map_or(0, char::len_utf8);
         Place {
-            line: span.start.line.max(1),
-            column: span.start.column + 1,
+            line: span.start.line.max(1) as usize,
+            column: span.start.column as usize + 1,
             offset,
             len: (end - offset).max(first_char),
         }
@@ -124,14 +125,14 @@ impl Text {
     }
 
     fn offset(&self, point: Point) -> usize {
-        let line = point.line.saturating_sub(1);
+        let line = point.line.saturating_sub(1) as usize;
         let start = self
             .line_starts
             .get(line)
             .copied()
             .unwrap_or(self.text.len());
         let mut chars = self.line_from(start).char_indices();
-        match chars.nth(point.column) {
+        match chars.nth(point.column as usize) {
             Some((index, _)) => start + index,
             None => start + self.line_from(start).len(),
         }

@@ -20,6 +20,7 @@ use mesh::resources::{
 use mesh::{Meta, Resource, Resources, SecretRef};
 
 use crate::environment::Environment;
+use crate::load::LoadError;
 
 /// A provider with an OpenAI-compatible API.
 struct Known {
@@ -136,7 +137,7 @@ pub(crate) struct Defaults {
 ///
 /// # Errors
 /// That there is no key.
-pub(crate) fn resources(environment: &Environment) -> Result<Defaults, Problem> {
+pub(crate) fn resources(environment: &Environment) -> Result<Defaults, LoadError> {
     let mut notes = Vec::new();
     let mut found = KNOWN.iter().filter_map(|known| {
         let url = base_url(known, environment, &mut notes);
@@ -248,12 +249,14 @@ fn not_served(known: &Known, first: &Known) -> String {
     )
 }
 
-fn nothing_set() -> Problem {
+fn nothing_set() -> LoadError {
     let keys: Vec<&str> = KNOWN.iter().map(|known| known.key).collect();
     let message = "no configuration is given and no API key of a known provider is set";
     let help = format!(
         "give a file or directory with `-c`, or set one of {}",
         keys.join(", ")
     );
-    Problem::of_file("environment", message).with_help(help)
+    LoadError {
+        problems: vec![Problem::of_file("environment", message).with_help(help)],
+    }
 }

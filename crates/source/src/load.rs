@@ -166,9 +166,7 @@ impl Source {
     }
 
     fn load_defaults(&self) -> Result<Loaded, LoadError> {
-        let defaults = defaults::resources(&self.environment).map_err(|problem| LoadError {
-            problems: vec![problem],
-        })?;
+        let defaults = defaults::resources(&self.environment)?;
         defaults
             .notes
             .iter()

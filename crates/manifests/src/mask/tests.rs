@@ -38,5 +38,5 @@ fn what_looks_like_a_secret_is_masked() {
 #[test]
 fn ranges_outside_the_text_are_no_harm() {
     assert_eq!(mask("abc", [2..9, 7..8].into_iter()), "ab*");
-    assert_eq!(mask("aé", [0..2].into_iter()), "***");
+    assert_eq!(mask("aé", std::iter::once(0..2)), "***");
 }

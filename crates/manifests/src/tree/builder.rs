@@ -354,9 +354,11 @@ fn span_of(span: EventSpan) -> Span {
     }
 }
 
+/// A text is far shorter than what a `u32` counts.
 fn point_of(marker: Marker) -> Point {
+    let narrow = |count| u32::try_from(count).unwrap_or(u32::MAX);
     Point {
-        line: marker.line(),
-        column: marker.col(),
+        line: narrow(marker.line()),
+        column: narrow(marker.col()),
     }
 }

@@ -78,8 +78,8 @@ fn the_own_address_is_not_followed() {
 
 #[test]
 fn no_key_is_told_with_what_to_do() {
-    let problem = resources(&environment(&[])).unwrap_err();
-    assert!(problem.help.unwrap().contains("OPENAI_API_KEY"));
+    let error = resources(&environment(&[])).unwrap_err();
+    assert!(error.to_string().contains("OPENAI_API_KEY"), "{error}");
 }
 
 #[test]

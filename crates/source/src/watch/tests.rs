@@ -200,14 +200,19 @@ async fn a_file_still_being_written_is_waited_for() {
     fs::write(&file, pool("a")).unwrap();
     let mut running = Running::start(&file);
     let mut writer = fs::File::create(&file).unwrap();
-    for line in pool("b").lines() {
-        writeln!(writer, "{line}").unwrap();
+    writeln!(writer, "pools:").unwrap();
+    for name in ["b", "c", "d"] {
+        let endpoints = "[{address: '10.0.0.7:8000'}]";
+        writeln!(
+            writer,
+            "- {{name: {name}, models: [{name}], endpoints: {endpoints}}}"
+        )
+        .unwrap();
         tokio::time::sleep(QUIET_AND_SOME).await;
     }
     drop(writer);
-    running.until_pool("b").await;
-    let seen = running.states.borrow().generation;
-    assert_eq!(seen, 2, "a part was taken for the whole");
+    let state = running.until_pool("d").await;
+    assert_eq!(state.generation, 2, "a part was taken for the whole");
 }
 
 /// Longer than the quiet time that ends a change, much shorter than what ends an open file's.
