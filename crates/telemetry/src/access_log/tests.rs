@@ -117,6 +117,25 @@ fn only_the_first_line_after_a_sweep_wakes_the_writer() {
 }
 
 #[test]
+fn what_does_not_fit_leaves_whole_lines() {
+    let line = serde_json::to_string(&bare_record()).unwrap() + "\n";
+    let queue = Queue::new(1, 3 * line.len() - 1);
+    for _ in 0..5 {
+        queue.push(&bare_record());
+    }
+    let mut text = Vec::new();
+    queue.sweep(&mut Vec::new(), |lines| text.extend_from_slice(lines));
+    assert_eq!(String::from_utf8(text).unwrap(), line.repeat(2));
+    assert_eq!(
+        queue.lost_lines(),
+        LostLines {
+            queue_full: 3,
+            write_failed: 0
+        }
+    );
+}
+
+#[test]
 fn a_lone_line_is_written_without_another() {
     let memory = Memory::default();
     let log = AccessLog::to_writer(memory.clone(), 1 << 20).unwrap();
@@ -235,10 +254,25 @@ fn a_renamed_file_is_opened_again() {
     eventually(|| path.exists());
     log.log(&bare_record());
     eventually(|| line_count(&path) == 1);
-    // Without being told, too.
+    assert_eq!(line_count(&old), 1);
+}
+
+#[test]
+fn a_removed_or_replaced_file_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, new) = (
+        directory.path().join("access.log"),
+        directory.path().join("new"),
+    );
+    let log = file_log(&path);
     fs::remove_file(&path).unwrap();
     eventually(|| path.exists());
-    assert_eq!(line_count(&old), 1);
+    fs::write(&new, "").unwrap();
+    fs::rename(&new, &path).unwrap();
+    eventually(|| {
+        log.log(&bare_record());
+        line_count(&path) > 0
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::Family;
 use crate::labels::RouteLabel;
 use std::{
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -45,24 +45,28 @@ fn beyond_the_cap_everything_is_one_overflow_series() {
 
 #[test]
 fn concurrent_growth_loses_no_series_and_no_count() {
-    let family = Arc::new(Family::<RouteLabel, AtomicU64>::new(64));
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let family = Arc::clone(&family);
-            thread::spawn(move || {
-                for n in 0..3_200 {
-                    family.get(&label(n % 80)).fetch_add(1, Relaxed);
-                }
-            })
-        })
-        .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
-    let all = family.sorted();
-    assert_eq!(all.len(), 65);
-    assert_eq!(
-        all.iter().map(|(_, s)| s.load(Relaxed)).sum::<u64>(),
-        4 * 3_200
-    );
+    const THREADS: usize = 4;
+    for _ in 0..200 {
+        let family = Family::<RouteLabel, AtomicU64>::new(6);
+        let start = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (family, start) = (&family, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    for n in 0..10 {
+                        family
+                            .get(&label((n + 3 * thread) % 10))
+                            .fetch_add(1, Relaxed);
+                    }
+                });
+            }
+        });
+        let all = family.sorted();
+        assert_eq!(all.len(), 7);
+        assert_eq!(
+            all.iter().map(|(_, s)| s.load(Relaxed)).sum::<u64>(),
+            10 * THREADS as u64
+        );
+    }
 }
