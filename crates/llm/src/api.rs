@@ -12,6 +12,16 @@ pub enum Dialect {
     OpenAi,
 }
 
+impl Dialect {
+    /// The dialect's name as logs and configuration spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
 /// What a request wants done, independent of the dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -100,6 +110,15 @@ impl Api {
         match self.operation {
             Operation::ChatCompletions | Operation::Completions | Operation::Embeddings => true,
             Operation::ListModels | Operation::GetModel => false,
+        }
+    }
+
+    /// The path below an upstream's base path at which it has the same API, such as
+    /// `/chat/completions`. `path` is the client's; of it only what names a model is kept.
+    #[must_use]
+    pub fn resource(self, path: &str) -> &str {
+        match self.dialect {
+            Dialect::OpenAi => openai::resource(self.operation, path),
         }
     }
 

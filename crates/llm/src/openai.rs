@@ -23,22 +23,32 @@ pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 const DONE: &[u8] = b"[DONE]";
 
+const RESOURCES: [(&str, Operation); 4] = [
+    ("/chat/completions", Operation::ChatCompletions),
+    ("/completions", Operation::Completions),
+    ("/embeddings", Operation::Embeddings),
+    ("/models", Operation::ListModels),
+];
+
 /// The operation at `path`.
 pub(crate) fn operation(path: &str) -> Option<Operation> {
     let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(id) = model_in_path(path) {
         return (!id.is_empty()).then_some(Operation::GetModel);
     }
-    const OPERATIONS: [(&str, Operation); 4] = [
-        ("/chat/completions", Operation::ChatCompletions),
-        ("/completions", Operation::Completions),
-        ("/embeddings", Operation::Embeddings),
-        ("/models", Operation::ListModels),
-    ];
-    OPERATIONS.iter().find_map(|(suffix, operation)| {
-        let base = path.strip_suffix(suffix)?;
+    RESOURCES.iter().find_map(|(resource, operation)| {
+        let base = path.strip_suffix(resource)?;
         (base.is_empty() || base.ends_with("/v1")).then_some(*operation)
     })
+}
+
+/// The path of `operation` below a base path; a model's is the end of `path`.
+pub(crate) fn resource(operation: Operation, path: &str) -> &str {
+    let fixed = RESOURCES.iter().find(|(_, other)| *other == operation);
+    match fixed {
+        Some((resource, _)) => resource,
+        None => path.find("/models/").and_then(|at| path.get(at..)).unwrap_or("/models"),
+    }
 }
 
 /// What follows `/models/`.

@@ -148,8 +148,7 @@ impl Splicer {
 
     /// Appends what is to be inserted at the very end of the body.
     pub fn finish(self, out: &mut Vec<Bytes>) {
-        let behind = self.next + usize::from(self.replaced);
-        for edit in self.edits.0.iter().skip(behind) {
+        for edit in self.edits.0.iter().skip(self.next) {
             append(edit.replacement.clone(), out);
         }
     }

@@ -231,6 +231,7 @@ fn errors_tell_where_and_what() {
     fails(b"{\"a\":[1}", 7, Fault::Expected("`,` or `]`"));
     fails(b"{\"a\":1", 6, Fault::Incomplete);
     fails(b"{\"a\":\"b\nc\"}", 7, Fault::ControlCharacter);
+    fails(b"{\"a\":\"01234567\x1F\"}", 14, Fault::ControlCharacter);
     fails(b"{\"a\":\"\\q\"}", 7, Fault::Escape);
     fails(b"{\"a\":\"b\xFF\"}", 7, Fault::Utf8);
     fails(b"{} 1", 3, Fault::Expected("nothing behind the document"));

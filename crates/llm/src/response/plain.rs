@@ -87,7 +87,6 @@ struct Slot {
     start: Option<u64>,
     end: Option<u64>,
     raw: Vec<u8>,
-    kept_to: u64,
     too_long: bool,
 }
 
@@ -103,13 +102,12 @@ impl Slot {
             .end
             .unwrap_or(u64::MAX)
             .min(offset + piece.len() as u64);
-        let from = start.max(self.kept_to).max(offset);
+        let from = start.max(offset);
         if from >= end {
             return;
         }
         let range = (from - offset) as usize..(end - offset) as usize;
         let part = piece.get(range).unwrap_or_default();
-        self.kept_to = end;
         self.too_long |= self.raw.len() + part.len() > MAX_CAPTURE;
         if !self.too_long {
             self.raw.extend_from_slice(part);

@@ -21,7 +21,8 @@ pub struct StreamOptions {
     /// `"usage":null` that the upstream then puts into every other chunk is left, since taking it
     /// out would mean rewriting every chunk and every SDK accepts it. Default false.
     pub drop_usage: bool,
-    /// Answers asked for (`n`); the stream is complete when each has its finish reason. Default 1.
+    /// Answers asked for (`n`); the stream is complete when each has its finish reason. 0
+    /// counts as 1. Default 1.
     pub choices: u64,
     /// Bound of one event in bytes. Default [`DEFAULT_MAX_FRAME`].
     pub max_frame: usize,
@@ -139,8 +140,8 @@ impl StreamTap {
 
     /// Whether the finish event has come.
     #[must_use]
-    pub const fn finished(&self) -> bool {
-        self.done || self.finished >= self.options.choices
+    pub fn finished(&self) -> bool {
+        self.done || self.finished >= self.options.choices.max(1)
     }
 
     /// The error event, if one has come. Before the answer has begun it is a failed attempt.

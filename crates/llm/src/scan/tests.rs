@@ -182,6 +182,15 @@ fn remembered_messages_are_bounded() {
 }
 
 #[test]
+fn roles_do_not_carry_over() {
+    let scan = scan(r#"{"messages":[{"role":"developer"},{},{"role":"function"},{"role":1}]}"#);
+    let spans = scan.expect("valid").message_spans;
+    let roles: Vec<_> = spans.iter().map(|message| message.role).collect();
+    use MessageRole::{Developer, Other, Tool};
+    assert_eq!(roles, [Developer, Other, Tool, Other]);
+}
+
+#[test]
 fn prompts_count_their_bytes() {
     let check = |operation, body: &str, expect: u64| {
         let scan = scan_pieces(operation, &[body.as_bytes()], ScanOptions::default());

@@ -226,6 +226,7 @@ fn a_stream_ends_with_its_finish_event_or_is_truncated() {
     let empty_reason =
         event(&json!({"choices": [{"delta": {"content": "a"}, "finish_reason": ""}]}));
     ends("", 1, "", Ended::Truncated);
+    ends("", 0, "", Ended::Truncated);
     ends(&a, 1, &a, Ended::Truncated);
     ends(
         &(a.repeat(2) + &empty_reason),
