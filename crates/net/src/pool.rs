@@ -17,6 +17,7 @@ mod slot;
 mod stats;
 mod target;
 mod upstream;
+mod wire;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -154,8 +155,9 @@ impl Pool {
     /// Sends `request` to `target` and waits for the head of the response.
     ///
     /// The URI may be a path (HTTP/1.1 style) or absolute; without a `Host` and an authority the
-    /// target's own name is used. Headers are sent as they are; leaving out those that concern
-    /// one connection only is the caller's duty. `connect_timeout` covers name, TCP, TLS and
+    /// target's own name is used. Headers are sent as they are, except that `content-length` and
+    /// `transfer-encoding` follow from the body; leaving out others that concern one connection
+    /// only is the caller's duty. `connect_timeout` covers name, TCP, TLS and
     /// protocol handshake; how long to wait for the response is the caller's: dropping this
     /// future, or the body later, cancels the request upstream.
     ///

@@ -149,6 +149,9 @@ fn classify_h2(error: &h2::Error) -> (SendErrorKind, Sent) {
         (SendErrorKind::Refused, Sent::Nothing)
     } else if error.is_reset() && error.is_remote() {
         (SendErrorKind::Reset, Sent::Maybe)
+    } else if error.is_reset() && !error.is_library() {
+        // hyper resets a stream whose request body fails.
+        (SendErrorKind::RequestBody, Sent::Maybe)
     } else if error.is_io() || error.is_go_away() {
         (SendErrorKind::Closed, Sent::Maybe)
     } else {

@@ -17,20 +17,22 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{Request, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::PoolConfig;
-use super::error::{Failed, SendError, SendErrorKind, Sent};
+use super::error::{Failed, SendError, Sent};
 use super::io::{Io, Traffic, Upgraded};
 use super::slot::Slot;
 use super::target::Target;
 use super::upstream::UpstreamBody;
+use super::wire::to_http1;
 use crate::body::{Body, BodyError};
 
 /// A connection that serves one request at a time.
@@ -74,37 +76,43 @@ impl H1 {
     }
 
     /// Sends `request` and waits for the head of the response.
-    pub(super) async fn send(
+    ///
+    /// Not an `async fn`, which would carry the request, already handed over, in every future.
+    pub(super) fn send<'a>(
         mut self: Box<Self>,
         mut request: Request<Body>,
-        target: &Target,
-    ) -> Result<Response<UpstreamBody>, Box<Failed>> {
-        if let Err(kind) = to_http1(&mut request, target) {
-            return Err(Failed::before_sending(kind, target));
-        }
+        target: &'a Target,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Box<Failed>>> + use<'a> {
         let (read, written) = (self.traffic.read(), self.traffic.written());
-        match self.exchange(request).await {
-            Ok(response) => {
-                self.used = true;
-                Ok(into_upstream(response, self))
-            }
-            Err(mut failed) => {
-                let request = failed.take_message();
-                let mut error = SendError::from_hyper(failed.into_error(), target, self.used);
-                error.answered = self.traffic.read() > read;
-                if request.is_some() || self.traffic.written() == written {
-                    error.sent = Sent::Nothing;
+        let queued = to_http1(&mut request, target)
+            .map(|()| self.sender.try_send_request(request))
+            .map_err(|kind| Failed::before_sending(kind, target));
+        async move {
+            match self.drive(queued?).await {
+                Ok(response) => {
+                    self.used = true;
+                    Ok(into_upstream(response, self))
                 }
-                Err(Box::new(Failed { error, request }))
+                Err(mut failed) => {
+                    let request = failed.take_message();
+                    let mut error = SendError::from_hyper(failed.into_error(), target, self.used);
+                    error.answered = self.traffic.read() > read;
+                    if request.is_some() || self.traffic.written() == written {
+                        error.sent = Sent::Nothing;
+                    }
+                    Err(Box::new(Failed { error, request }))
+                }
             }
         }
     }
 
-    async fn exchange(
+    async fn drive(
         &mut self,
-        request: Request<Body>,
+        response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let mut response = pin!(self.sender.try_send_request(request));
+        // Unconstrained, because with the task's budget spent it would ask for another turn, and
+        // nobody listens (below).
+        let mut response = pin!(unconstrained(response));
         let connection = &mut self.connection;
         poll_fn(|cx| {
             let ended = connection.poll(cx).is_ready();
@@ -223,25 +231,4 @@ fn into_upstream(mut response: Response<Incoming>, connection: Box<H1>) -> Respo
             UpstreamBody::http1(incoming, connection)
         }
     })
-}
-
-/// Puts a request into the form HTTP/1.1 has on the wire: a path, and a `Host`.
-fn to_http1(request: &mut Request<Body>, target: &Target) -> Result<(), SendErrorKind> {
-    *request.version_mut() = Version::HTTP_11;
-    if request.method() == Method::CONNECT {
-        return Err(SendErrorKind::Request);
-    }
-    if !request.headers().contains_key(header::HOST) {
-        let host = match request.uri().authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()),
-            None => HeaderValue::from_str(&target.authority()),
-        };
-        let host = host.map_err(|_| SendErrorKind::Request)?;
-        request.headers_mut().insert(header::HOST, host);
-    }
-    if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
-    }
-    Ok(())
 }

@@ -15,17 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version, header};
+use http::{Request, Response};
 use hyper::client::conn::http2::{self, Connection, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout};
 
 use super::PoolConfig;
-use super::error::{Failed, SendError, SendErrorKind, Sent};
+use super::error::{Failed, SendError, Sent};
 use super::io::Io;
 use super::target::Target;
 use super::upstream::UpstreamBody;
+use super::wire::to_h2;
 use crate::body::Body;
 use crate::tasks::Tasks;
 
@@ -208,26 +208,29 @@ impl Drop for StreamPlace {
 
 impl StreamPlace {
     /// Sends `request` and waits for the head of the response.
-    pub(super) async fn send(
+    ///
+    /// Not an `async fn`, which would carry the request, already handed over, in every future.
+    pub(super) fn send<'a>(
         self,
         mut request: Request<Body>,
-        target: &Target,
-        connections: &Connections,
-    ) -> Result<Response<UpstreamBody>, Box<Failed>> {
-        if let Err(kind) = to_h2(&mut request, target) {
-            return Err(Failed::before_sending(kind, target));
-        }
-        let response = self.connection.sender.clone().try_send_request(request);
-        match response.await {
-            Ok(response) => Ok(response.map(|incoming| UpstreamBody::h2(incoming, self))),
-            Err(mut failed) => {
-                let request = failed.take_message();
-                let mut error = SendError::from_hyper(failed.into_error(), target, self.reused);
-                if request.is_some() {
-                    error.sent = Sent::Nothing;
-                    connections.forget(&self.connection);
+        target: &'a Target,
+        connections: &'a Connections,
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, Box<Failed>>> + use<'a> {
+        let queued = to_h2(&mut request, target)
+            .map(|()| self.connection.sender.clone().try_send_request(request))
+            .map_err(|kind| Failed::before_sending(kind, target));
+        async move {
+            match queued?.await {
+                Ok(response) => Ok(response.map(|incoming| UpstreamBody::h2(incoming, self))),
+                Err(mut failed) => {
+                    let request = failed.take_message();
+                    let mut error = SendError::from_hyper(failed.into_error(), target, self.reused);
+                    if request.is_some() {
+                        error.sent = Sent::Nothing;
+                        connections.forget(&self.connection);
+                    }
+                    Err(Box::new(Failed { error, request }))
                 }
-                Err(Box::new(Failed { error, request }))
             }
         }
     }
@@ -269,31 +272,4 @@ where
     fn execute(&self, future: F) {
         drop(self.0.spawn("upstream HTTP/2 I/O", future));
     }
-}
-
-/// Puts a request into the form HTTP/2 has: scheme and authority in the URI, no `Host`.
-fn to_h2(request: &mut Request<Body>, target: &Target) -> Result<(), SendErrorKind> {
-    *request.version_mut() = Version::HTTP_2;
-    let host = request.headers_mut().remove(header::HOST);
-    if request.uri().authority().is_some() && request.uri().scheme().is_some() {
-        return Ok(());
-    }
-    let authority = match &host {
-        Some(host) => Authority::try_from(host.as_bytes()),
-        None => Authority::try_from(target.authority()),
-    };
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if target.tls().is_some() {
-        Scheme::HTTPS
-    } else {
-        Scheme::HTTP
-    });
-    if parts.authority.is_none() {
-        parts.authority = Some(authority.map_err(|_| SendErrorKind::Request)?);
-    }
-    parts
-        .path_and_query
-        .get_or_insert_with(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| SendErrorKind::Request)?;
-    Ok(())
 }

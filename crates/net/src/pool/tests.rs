@@ -5,6 +5,8 @@ mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Address, Pool, PoolConfig, Protocol, SendError, Target, UpstreamBody};
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::tasks::Tasks;
 
 /// More than anything here takes; only a hang reaches it.
@@ -108,6 +110,21 @@ async fn swept_until(pool: &Pool, expect: impl Fn(super::PoolStats) -> bool) {
         }
     })
     .await;
+}
+
+/// A request body whose client goes away.
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::Other("the client went away".into()))))
+    }
 }
 
 #[test]

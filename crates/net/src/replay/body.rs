@@ -15,10 +15,8 @@ use crate::body::BodyError;
 /// A request body from its beginning: what is recorded, then what still comes from the client.
 pub struct ReplayBody {
     reader: Reader,
-    patch: Option<Box<dyn Patch>>,
-    scratch: Vec<Bytes>,
-    /// What a patch gave and is yet to be yielded.
-    patched: VecDeque<Bytes>,
+    /// Boxed, like the trailers, to keep the unpatched body small: it is part of every request.
+    patching: Option<Box<Patching>>,
     /// An unchanged piece that is yet to be yielded.
     next: Option<Bytes>,
     /// Bytes yet to be yielded, if that is known.
@@ -29,8 +27,32 @@ pub struct ReplayBody {
 /// What comes after the pieces at hand.
 enum Then {
     More,
-    Trailers(HeaderMap),
+    Trailers(Box<HeaderMap>),
     End,
+}
+
+/// A patch and what it gave that is yet to be yielded.
+struct Patching {
+    patch: Box<dyn Patch>,
+    scratch: Vec<Bytes>,
+    out: VecDeque<Bytes>,
+}
+
+impl Patching {
+    fn push(&mut self, bytes: Bytes) {
+        self.patch.push(bytes, &mut self.scratch);
+        self.collect();
+    }
+
+    fn finish(&mut self) {
+        self.patch.finish(&mut self.scratch);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        self.out
+            .extend(self.scratch.drain(..).filter(|bytes| !bytes.is_empty()));
+    }
 }
 
 impl ReplayBody {
@@ -45,11 +67,16 @@ impl ReplayBody {
         } else {
             Then::More
         };
+        let patching = patch.map(|patch| {
+            Box::new(Patching {
+                patch,
+                scratch: Vec::new(),
+                out: VecDeque::new(),
+            })
+        });
         Self {
             reader,
-            patch,
-            scratch: Vec::new(),
-            patched: VecDeque::new(),
+            patching,
             next: None,
             left,
             then,
@@ -59,26 +86,35 @@ impl ReplayBody {
     fn take(&mut self, piece: Piece) {
         match piece {
             Piece::Data { bytes, last } => {
-                match &mut self.patch {
+                match &mut self.patching {
                     None => self.next = Some(bytes),
-                    Some(patch) => patch.push(bytes, &mut self.scratch),
+                    Some(patching) => patching.push(bytes),
                 }
                 if last {
                     self.end(Then::End);
                 }
             }
             Piece::End(None) => self.end(Then::End),
-            Piece::End(Some(trailers)) => self.end(Then::Trailers(trailers)),
+            Piece::End(Some(trailers)) => self.end(Then::Trailers(Box::new(trailers))),
         }
-        self.patched
-            .extend(self.scratch.drain(..).filter(|bytes| !bytes.is_empty()));
     }
 
     fn end(&mut self, then: Then) {
-        if let Some(mut patch) = self.patch.take() {
-            patch.finish(&mut self.scratch);
+        if let Some(patching) = &mut self.patching {
+            patching.finish();
         }
         self.then = then;
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        match &mut self.patching {
+            None => self.next.take(),
+            Some(patching) => patching.out.pop_front(),
+        }
+    }
+
+    fn has_pieces(&self) -> bool {
+        self.next.is_some() || self.patching.as_ref().is_some_and(|p| !p.out.is_empty())
     }
 
     fn poll_next(
@@ -86,7 +122,7 @@ impl ReplayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
         loop {
-            if let Some(bytes) = self.next.take().or_else(|| self.patched.pop_front()) {
+            if let Some(bytes) = self.pop() {
                 self.left = self
                     .left
                     .map(|left| left.saturating_sub(bytes.len() as u64));
@@ -95,7 +131,7 @@ impl ReplayBody {
             match std::mem::replace(&mut self.then, Then::End) {
                 Then::End => return Poll::Ready(None),
                 Then::Trailers(trailers) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                    return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
                 }
                 Then::More => self.then = Then::More,
             }
@@ -124,7 +160,7 @@ impl http_body::Body for ReplayBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none() && self.patched.is_empty() && matches!(self.then, Then::End)
+        !self.has_pieces() && matches!(self.then, Then::End)
     }
 
     fn size_hint(&self) -> SizeHint {

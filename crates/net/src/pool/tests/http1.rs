@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use http::StatusCode;
 use http_body::Body as _;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::coop;
 
 use super::super::{SendErrorKind, Sent, upgrade};
 use super::*;
@@ -288,31 +289,112 @@ impl http_body::Body for Endless {
     }
 }
 
-struct Broken;
-
-impl http_body::Body for Broken {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
-        Poll::Ready(Some(Err(BodyError::Other("the client went away".into()))))
-    }
-}
-
 #[tokio::test]
 async fn a_request_body_that_fails_is_not_the_upstreams_fault() {
     let tasks = Tasks::new();
     let address = raw(&tasks, |_, tcp| answer_all(tcp, HELLO)).await;
-    for protocol in [Protocol::Http1] {
-        let target = plain(address, protocol);
-        let error = send(&pool(), &target, post(Body::boxed(Broken)))
+    let request = post(Body::boxed(Broken));
+    let error = send(&pool(), &plain(address, Protocol::Http1), request)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::RequestBody, "{error}");
+}
+
+#[tokio::test]
+async fn the_length_of_the_body_is_what_the_head_says() {
+    let tasks = Tasks::new();
+    let (heads, mut seen) = mpsc::unbounded_channel();
+    let address = raw(&tasks, move |_, mut tcp| {
+        let heads = heads.clone();
+        async move {
+            heads.send(head(&mut tcp).await.unwrap()).unwrap();
+            tcp.write_all(HELLO.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let (pool, target) = (pool(), plain(address, Protocol::Http1));
+    let mut check = async |body: Body, name: &'static str, value: &str, expect: &str| {
+        let mut request = post(body);
+        request.headers_mut().insert(name, value.parse().unwrap());
+        drop(send(&pool, &target, request).await.unwrap());
+        let head = seen.recv().await.unwrap();
+        let framing: Vec<_> = head
+            .lines()
+            .filter(|l| l.starts_with("content-l") || l.starts_with("tr"))
+            .collect();
+        assert_eq!(framing, [expect], "{head}");
+    };
+    let three = || Body::from(Bytes::from("abc"));
+    check(three(), "content-length", "3", "content-length: 3").await;
+    check(three(), "content-length", "2", "content-length: 3").await;
+    check(three(), "transfer-encoding", "chunked", "content-length: 3").await;
+    check(Body::Empty, "content-length", "0", "content-length: 0").await;
+    check(Body::Empty, "content-length", "9", "content-length: 0").await;
+    check(
+        Body::boxed(Endless),
+        "content-length",
+        "9",
+        "transfer-encoding: chunked",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_may_end_with_its_connection() {
+    let tasks = Tasks::new();
+    let address = raw(&tasks, |_, mut tcp| async move {
+        head(&mut tcp).await.unwrap();
+        tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\nto the end")
             .await
-            .unwrap_err();
-        assert_eq!(error.kind, SendErrorKind::RequestBody, "{error}");
-    }
+            .unwrap();
+    })
+    .await;
+    let (pool, target) = (pool(), plain(address, Protocol::Http1));
+    assert_eq!(
+        text(send(&pool, &target, get("/")).await.unwrap()).await,
+        "to the end"
+    );
+    assert_eq!(pool.stats().open, 0);
+}
+
+#[tokio::test]
+async fn a_body_cut_short_is_an_error() {
+    let check = |answer: &'static str| async move {
+        let tasks = Tasks::new();
+        let address = raw(&tasks, move |_, mut tcp| async move {
+            head(&mut tcp).await.unwrap();
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let (pool, target) = (pool(), plain(address, Protocol::Http1));
+        let response = send(&pool, &target, get("/")).await.unwrap();
+        assert!(
+            within(response.into_body().collect()).await.is_err(),
+            "{answer}"
+        );
+        assert_eq!(pool.stats().open, 0);
+    };
+    check("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello").await;
+    check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
+    check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n").await;
+}
+
+#[test]
+fn what_every_stream_carries_is_small() {
+    let pool = pool();
+    let target = plain("127.0.0.1:1".parse().unwrap(), Protocol::Http1);
+    let sending = pool.send(&target, get("/"), PATIENCE);
+    assert!(
+        size_of_val(&sending) <= 2048,
+        "{} bytes",
+        size_of_val(&sending)
+    );
+    assert!(size_of::<Body>() <= 128, "{} bytes", size_of::<Body>());
+    assert!(
+        size_of::<UpstreamBody>() <= 64,
+        "{} bytes",
+        size_of::<UpstreamBody>()
+    );
 }
 
 #[tokio::test]
@@ -415,4 +497,52 @@ async fn a_connection_goes_to_the_idle_list_newest_last() {
     text(second).await;
     text(send(&pool, &target, get("/")).await.unwrap()).await;
     assert_eq!(*seen.lock().unwrap(), [0, 1, 1]);
+}
+
+/// Polls `inner`, at every other turn with only `left` of the task's cooperative budget.
+struct Starved<F> {
+    inner: F,
+    left: u32,
+    turn: u32,
+}
+
+impl<F: Future + Unpin> Future for Starved<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.turn += 1;
+        if self.turn % 2 == 1 {
+            // tokio gives a task 128 operations a turn.
+            for _ in self.left..128 {
+                if let Poll::Ready(operation) = coop::poll_proceed(cx) {
+                    operation.made_progress();
+                }
+            }
+        }
+        Pin::new(&mut self.inner).poll(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_spent_budget_delays_but_never_hangs() {
+    let tasks = Tasks::new();
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let address = raw(&tasks, move |_, tcp| answer_all(tcp, answer)).await;
+    let (pool, target) = (pool(), plain(address, Protocol::Http1));
+    for left in 0..40 {
+        let (pool, target) = (pool.clone(), target.clone());
+        let exchange = Box::pin(async move {
+            let response = pool.send(&target, get("/"), PATIENCE).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        });
+        let starved = tasks.spawn(
+            "starved",
+            Starved {
+                inner: exchange,
+                left,
+                turn: 0,
+            },
+        );
+        assert_eq!(within(starved).await.unwrap(), "hi", "{left}");
+    }
 }

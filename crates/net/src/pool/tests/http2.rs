@@ -295,3 +295,18 @@ async fn a_peer_without_http2_is_told() {
     ];
     assert!(expected.contains(&error.kind), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_request_body_that_fails_is_not_the_upstreams_fault() {
+    let tasks = Tasks::new();
+    let wait_for_all = |request: Request<Incoming>| async {
+        let _ = request.into_body().collect().await;
+        Body::Empty
+    };
+    let address = serve(&tasks, 100, Arc::default(), wait_for_all).await;
+    let request = post(Body::boxed(Broken));
+    let error = send(&pool(), &plain(address, Protocol::H2), request)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::RequestBody, "{error:?}");
+}
