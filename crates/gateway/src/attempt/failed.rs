@@ -1,0 +1,160 @@
+//! Attempts that failed: why, and whether another may be made.
+
+use std::sync::Arc;
+
+use balance::{FailureKind, Outcome, Time};
+use bytes::Bytes;
+use net::pool::{SendError, SendErrorKind, Sent};
+use telemetry::ErrorType;
+
+use crate::failure::Failure;
+use crate::route::Routed;
+use crate::watchdog::Timeout;
+
+/// An attempt that failed before its answer had begun.
+pub(crate) struct Failed {
+    pub(crate) reason: Reason,
+    /// Whether the rule and the kind of request allow another attempt.
+    pub(crate) repeatable: bool,
+    /// Nothing of the request had reached the endpoint.
+    pub(crate) free: bool,
+    pub(crate) backend: Arc<str>,
+    pub(crate) pool: Arc<balance::Pool>,
+    /// What the upstream answered, to be passed on if nobody does better.
+    pub(crate) answer: Option<UpstreamAnswer>,
+}
+
+/// An upstream's own error answer.
+pub(crate) struct UpstreamAnswer {
+    pub(crate) head: http::response::Parts,
+    pub(crate) body: Bytes,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// No request was sent, or no answer came back.
+    Send(SendErrorKind),
+    /// An answer of a status that the rule retries.
+    Status(u16),
+    /// A timeout struck.
+    Timeout(Timeout),
+    /// The answer broke off before it had begun.
+    BrokeOff,
+    /// The answer is not one of the API: a stream without events, a page of HTML.
+    Protocol,
+    /// The stream reported an error before any content.
+    StreamError,
+}
+
+impl Reason {
+    /// What metrics and logs call it.
+    pub(crate) fn error_type(self) -> ErrorType {
+        match self {
+            Self::Send(kind) => send_error_type(kind),
+            Self::Status(429) => ErrorType::RateLimited,
+            Self::Status(503 | 529) => ErrorType::Overloaded,
+            Self::Status(_) | Self::StreamError => ErrorType::UpstreamError,
+            Self::Timeout(timeout) => timeout.error_type(),
+            Self::BrokeOff => ErrorType::UpstreamReset,
+            Self::Protocol => ErrorType::UpstreamProtocol,
+        }
+    }
+
+    /// What the balancer is told of the endpoint.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Send(kind) => send_outcome(kind),
+            // Busy is not broken: ejecting every endpoint that sheds load would finish the fleet.
+            Self::Status(429) => Outcome::Neutral,
+            Self::Status(status) => Outcome::Failure(FailureKind::Status(status)),
+            // The caller's total says nothing about this endpoint's share in it.
+            Self::Timeout(Timeout::Request) => Outcome::Neutral,
+            Self::Timeout(_) => Outcome::Failure(FailureKind::Timeout),
+            Self::BrokeOff => Outcome::Failure(FailureKind::Reset),
+            Self::Protocol => Outcome::Failure(FailureKind::Status(502)),
+            Self::StreamError => Outcome::Failure(FailureKind::Status(500)),
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Send(kind) => send_detail(kind),
+            Self::Status(_) => "it answered with an error",
+            Self::Timeout(_) => "no answer in time",
+            Self::BrokeOff => "its answer broke off before it had begun",
+            Self::Protocol => "its answer is not one of this API",
+            Self::StreamError => "its stream reported an error before any content",
+        }
+    }
+}
+
+impl Failed {
+    /// Whether the pool's budget bears another attempt. Takes it from the budget if so.
+    pub(crate) fn may_repeat(&self, now: Time) -> bool {
+        self.free || self.pool.retry_budget().withdraw(now)
+    }
+
+    /// The answer for a request that ends with this attempt.
+    pub(crate) fn into_failure(self, routed: &Routed) -> Failure {
+        match self.reason {
+            Reason::Timeout(timeout) => Failure::timeout(timeout, &routed.rule.timeouts),
+            reason => Failure::Upstream {
+                backend: self.backend,
+                detail: reason.detail(),
+                error: reason.error_type(),
+            },
+        }
+    }
+}
+
+/// Whether nothing of the request had reached the endpoint.
+pub(crate) fn is_free(error: &SendError) -> bool {
+    error.sent == Sent::Nothing
+}
+
+fn send_error_type(kind: SendErrorKind) -> ErrorType {
+    match kind {
+        SendErrorKind::Resolve
+        | SendErrorKind::Connect
+        | SendErrorKind::Tls
+        | SendErrorKind::Handshake => ErrorType::ConnectFailed,
+        SendErrorKind::ConnectTimeout => ErrorType::ConnectTimeout,
+        SendErrorKind::Request | SendErrorKind::RequestBody => ErrorType::InvalidRequest,
+        SendErrorKind::Closed | SendErrorKind::Reset | SendErrorKind::Refused => {
+            ErrorType::UpstreamReset
+        }
+        SendErrorKind::Protocol => ErrorType::UpstreamProtocol,
+    }
+}
+
+fn send_outcome(kind: SendErrorKind) -> Outcome {
+    match kind {
+        SendErrorKind::Resolve
+        | SendErrorKind::Connect
+        | SendErrorKind::ConnectTimeout
+        | SendErrorKind::Tls
+        | SendErrorKind::Handshake => Outcome::Failure(FailureKind::Connect),
+        // The client's doing, or ours.
+        SendErrorKind::Request | SendErrorKind::RequestBody => Outcome::Cancelled,
+        SendErrorKind::Closed | SendErrorKind::Reset => Outcome::Failure(FailureKind::Reset),
+        SendErrorKind::Refused => Outcome::Neutral,
+        SendErrorKind::Protocol => Outcome::Failure(FailureKind::Status(502)),
+    }
+}
+
+fn send_detail(kind: SendErrorKind) -> &'static str {
+    match kind {
+        SendErrorKind::Resolve => "its name does not resolve",
+        SendErrorKind::Connect => "no connection could be made",
+        SendErrorKind::ConnectTimeout => "no connection could be made in time",
+        SendErrorKind::Tls => "the TLS handshake failed",
+        SendErrorKind::Handshake => "the HTTP/2 handshake failed",
+        SendErrorKind::Request => "the request cannot be carried to it",
+        SendErrorKind::RequestBody => "the request body broke off",
+        SendErrorKind::Closed | SendErrorKind::Reset | SendErrorKind::Refused => {
+            "it closed the connection before it answered"
+        }
+        SendErrorKind::Protocol => "its answer is not HTTP",
+    }
+}

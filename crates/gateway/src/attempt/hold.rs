@@ -1,0 +1,135 @@
+//! Holding an answer back until it has begun.
+//!
+//! Head and prelude of a stream (the role, empty deltas, comments) say nothing a client needs, and
+//! once they are forwarded no other endpoint can take over. So they wait here for the first
+//! content. A plain answer is held while it is small: an engine writes it in one go, and if it
+//! breaks off the whole request can still be repeated.
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::response::Parts;
+use http_body_util::BodyExt;
+use llm::response::{Ended, StreamReport, StreamTap};
+use net::pool::UpstreamBody;
+
+use crate::route::Routed;
+use crate::tap::Tap;
+
+/// More than this is not held back: an answer so large has begun.
+const MAX_HELD: usize = 64 * 1024;
+
+/// An answer that has begun: what was held back, and what is to come.
+pub(crate) struct Held {
+    /// Forwardable bytes that came until the answer had begun.
+    pub(crate) bytes: Vec<Bytes>,
+    /// The rest, unless the answer is complete already.
+    pub(crate) rest: Option<UpstreamBody>,
+    /// What watches the answer.
+    pub(crate) tap: Tap,
+}
+
+impl Held {
+    /// Whether there is content among the bytes held.
+    pub(crate) fn has_content(&self) -> bool {
+        match &self.tap {
+            Tap::Stream(tap) => tap.begun(),
+            Tap::Ended(report) => report.content_events > 0,
+            Tap::Plain(_) | Tap::None => false,
+        }
+    }
+}
+
+/// Why an answer will not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It ended before its end.
+    Off,
+    /// It is not an answer of the API.
+    Protocol,
+    /// It reports an error.
+    Reported,
+}
+
+/// Reads an answer until it has begun.
+pub(crate) async fn until_begun(
+    routed: &Routed,
+    head: &Parts,
+    body: UpstreamBody,
+) -> Result<Held, Broken> {
+    let tap = Tap::of(routed, head);
+    match tap {
+        Tap::Stream(tap) => stream(tap, body).await,
+        Tap::Plain(_) if head.status.is_success() && !is_json(head) => Err(Broken::Protocol),
+        Tap::Plain(_) => plain(tap, body).await,
+        Tap::None | Tap::Ended(_) => Ok(Held { bytes: Vec::new(), rest: Some(body), tap }),
+    }
+}
+
+async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Broken> {
+    let mut bytes = Vec::new();
+    loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                tap.feed(chunk, &mut bytes).map_err(|_too_long| Broken::Protocol)?;
+            }
+            Some(Err(_)) => return Err(Broken::Off),
+            None => return ended(tap, bytes),
+        }
+        if tap.begun() || held(&bytes) > MAX_HELD {
+            return Ok(Held { bytes, rest: Some(body), tap: Tap::Stream(tap) });
+        }
+        if tap.error().is_some() {
+            return Err(Broken::Reported);
+        }
+    }
+}
+
+fn ended(tap: StreamTap, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
+    let report: StreamReport = tap.finish(&mut bytes);
+    match report.ended {
+        Ended::Complete => Ok(Held { bytes, rest: None, tap: Tap::Ended(report) }),
+        Ended::Truncated => Err(Broken::Off),
+        Ended::Failed(_) => Err(Broken::Reported),
+    }
+}
+
+async fn plain(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Broken::Off)?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        tap.feed_plain(&chunk);
+        bytes.push(chunk);
+        if held(&bytes) > MAX_HELD {
+            return Ok(Held { bytes, rest: Some(body), tap });
+        }
+    }
+    Ok(Held { bytes, rest: None, tap })
+}
+
+/// The body of an error answer, to be passed on if nobody does better; `None` if it breaks off or
+/// is longer than any error message.
+pub(crate) async fn error_body(mut body: UpstreamBody) -> Option<Bytes> {
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(chunk) = frame.ok()?.into_data() {
+            collected.extend_from_slice(&chunk);
+        }
+        if collected.len() > MAX_HELD {
+            return None;
+        }
+    }
+    Some(collected.freeze())
+}
+
+fn held(bytes: &[Bytes]) -> usize {
+    bytes.iter().map(Bytes::len).sum()
+}
+
+fn is_json(head: &Parts) -> bool {
+    head.headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let value = value.as_bytes();
+        value.len() >= 16 && value[..16].eq_ignore_ascii_case(b"application/json")
+    })
+}

@@ -1,0 +1,176 @@
+//! One attempt: send, wait, judge.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::Response;
+use net::pool::{SendErrorKind, UpstreamBody};
+use tokio::time::Instant;
+
+use super::failed::{Failed, Reason, UpstreamAnswer, is_free};
+use super::hold::{self, Broken, Held};
+use super::{Begun, Place};
+use crate::exchange::Exchange;
+use crate::outbound;
+use crate::route::Routed;
+use crate::shared::Shared;
+use crate::targets::Candidate;
+use crate::watchdog::Timeout;
+
+/// Sends the request to `candidate` and waits until its answer has begun, or failed.
+pub(crate) async fn attempt(
+    shared: &Arc<Shared>,
+    exchange: &mut Exchange,
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+    place: Place,
+    end: Option<Instant>,
+) -> Result<Begun, Failed> {
+    let backend = &candidate.target.backend;
+    exchange.attempt_begins(&backend.name, candidate.endpoint.id());
+    let series = shared.metrics.series(&exchange.labels());
+    series.attempt();
+    if exchange.attempts == 1 {
+        place.pool().retry_budget().deposit();
+    }
+    let wrong = match in_time(routed, end, exchange_once(routed, candidate)).await {
+        Ok((head, held)) => return Ok(begin(exchange, head, held, place, end)),
+        Err(wrong) => wrong,
+    };
+    exchange.attempt_ends();
+    let pool = Arc::clone(place.pool());
+    place.release(wrong.reason.outcome());
+    tracing::debug!(
+        backend = &*backend.name,
+        endpoint = candidate.endpoint.id().as_str(),
+        reason = ?wrong.reason,
+        "attempt failed"
+    );
+    Err(Failed {
+        reason: wrong.reason,
+        repeatable: is_repeatable(routed, &wrong),
+        free: wrong.free,
+        backend: Arc::clone(&backend.name),
+        pool,
+        answer: wrong.answer,
+    })
+}
+
+/// What went wrong with an attempt.
+struct Wrong {
+    reason: Reason,
+    free: bool,
+    /// Closed on a connection that had been idle: the classic race, safe to repeat.
+    idle_close: bool,
+    answer: Option<UpstreamAnswer>,
+}
+
+impl Wrong {
+    fn new(reason: Reason) -> Self {
+        Self { reason, free: false, idle_close: false, answer: None }
+    }
+}
+
+/// The first timeout that can strike before the answer has begun, and when it will.
+///
+/// `firstToken` bounds streams alone: a plain answer comes when all of it is generated, so there
+/// is no first token to wait for; `backendRequest` can bound those.
+fn deadline(routed: &Routed, end: Option<Instant>) -> Option<(Timeout, Instant)> {
+    let timeouts = &routed.rule.timeouts;
+    let own = if routed.is_streamed() {
+        (Timeout::FirstToken, timeouts.first_token)
+    } else {
+        (Timeout::BackendRequest, timeouts.backend_request)
+    };
+    let own = own.1.map(|limit| (own.0, Instant::now() + limit));
+    let total = end.map(|end| (Timeout::Request, end));
+    own.into_iter().chain(total).min_by_key(|(_, at)| *at)
+}
+
+/// Waits for an attempt no longer than the timeouts allow.
+async fn in_time<T>(
+    routed: &Routed,
+    end: Option<Instant>,
+    attempt: impl Future<Output = Result<T, Wrong>>,
+) -> Result<T, Wrong> {
+    let Some((timeout, at)) = deadline(routed, end) else { return attempt.await };
+    match tokio::time::timeout_at(at, attempt).await {
+        Ok(answered) => answered,
+        Err(_elapsed) => Err(Wrong::new(Reason::Timeout(timeout))),
+    }
+}
+
+async fn exchange_once(
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+) -> Result<(http::response::Parts, Held), Wrong> {
+    let request = outbound::request(routed, candidate);
+    let response = candidate
+        .upstream
+        .connections
+        .send(&candidate.dialled.target, request, routed.rule.timeouts.connect)
+        .await
+        .map_err(|error| Wrong {
+            reason: send_reason(error.kind),
+            free: is_free(&error),
+            idle_close: error.is_idle_close(),
+            answer: None,
+        })?;
+    judge(routed, response).await
+}
+
+/// Decides whether a response is the answer.
+async fn judge(
+    routed: &Routed,
+    response: Response<UpstreamBody>,
+) -> Result<(http::response::Parts, Held), Wrong> {
+    let (head, body) = response.into_parts();
+    if routed.rule.retry.retries(head.status) && routed.repeats_answers() {
+        let status = head.status.as_u16();
+        let body = hold::error_body(body).await;
+        let answer = body.map(|body| UpstreamAnswer { head, body });
+        return Err(Wrong { answer, ..Wrong::new(Reason::Status(status)) });
+    }
+    match hold::until_begun(routed, &head, body).await {
+        Ok(held) => Ok((head, held)),
+        Err(broken) => Err(Wrong::new(match broken {
+            Broken::Off => Reason::BrokeOff,
+            Broken::Protocol => Reason::Protocol,
+            Broken::Reported => Reason::StreamError,
+        })),
+    }
+}
+
+fn begin(
+    exchange: &mut Exchange,
+    head: http::response::Parts,
+    held: Held,
+    mut place: Place,
+    end: Option<Instant>,
+) -> Begun {
+    if held.has_content() {
+        exchange.first_token_now();
+    }
+    place.response_began();
+    Begun { head, held, place, end }
+}
+
+fn send_reason(kind: SendErrorKind) -> Reason {
+    match kind {
+        SendErrorKind::ConnectTimeout => Reason::Timeout(Timeout::Connect),
+        kind => Reason::Send(kind),
+    }
+}
+
+/// Whether the request may be sent once more after it failed like this.
+///
+/// An LLM request changes nothing at the other end, so all failures but those of the request
+/// itself may be repeated. Of a plain request we know only what HTTP says: one that reached
+/// nobody, or is idempotent by its method, or whose rule states that it wants retries.
+fn is_repeatable(routed: &Routed, wrong: &Wrong) -> bool {
+    match wrong.reason {
+        Reason::Timeout(Timeout::Request)
+        | Reason::Send(SendErrorKind::Request | SendErrorKind::RequestBody) => false,
+        _ => wrong.free || wrong.idle_close || routed.repeats_answers(),
+    }
+}

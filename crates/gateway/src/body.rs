@@ -1,0 +1,356 @@
+//! The body of an answer: an upstream's, watched as it goes by, to its end and no further.
+//!
+//! It owns all that must last as long as the answer does: the upstream connection, the place at
+//! the endpoint, the watch over tokens and timeouts, the books. So a client that leaves takes all
+//! of it along by dropping this one value, and nothing is released at the headers.
+//!
+//! A stream that breaks after it has begun is never ended as if it were whole: SDKs raise nothing
+//! at a clean end. It gets the dialect's in-stream error; where there is none, the connection is
+//! aborted.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use balance::FailureKind;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as _, Frame, SizeHint};
+use llm::Api;
+use mesh::snapshot::Rule;
+use net::pool::UpstreamBody;
+use telemetry::{ErrorType, Outcome};
+use tokio::time::Instant;
+
+use crate::attempt::{Held, Place};
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::tap::{Report, Tap};
+use crate::watchdog::{Timeout, Watchdog};
+
+/// The body of an answer.
+pub(crate) struct ResponseBody(Kind);
+
+enum Kind {
+    Local(Option<Bytes>),
+    Proxied(Box<Proxied>),
+}
+
+/// The answer broke off, and the client must notice.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream's answer broke off")]
+pub(crate) struct Aborted;
+
+impl ResponseBody {
+    /// Bytes of our own.
+    pub(crate) fn local(bytes: Bytes) -> Self {
+        Self(Kind::Local(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+
+    /// An upstream's.
+    pub(crate) fn proxied(body: Proxied) -> Self {
+        Self(Kind::Proxied(Box::new(body)))
+    }
+
+    /// Bytes of a local body.
+    pub(crate) fn len(&self) -> u64 {
+        match &self.0 {
+            Kind::Local(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Kind::Proxied(_) => 0,
+        }
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match &mut self.get_mut().0 {
+            Kind::Local(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Proxied(body) => body.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Local(bytes) => bytes.is_none(),
+            Kind::Proxied(body) => body.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Local(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Proxied(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An upstream's answer on its way to the client.
+pub(crate) struct Proxied {
+    ready: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    rest: Option<UpstreamBody>,
+    watchdog: Option<Watchdog>,
+    rule: Arc<Rule>,
+    api: Option<Api>,
+    /// What is left to do at the end; gone when the books are closed.
+    open: Option<Open>,
+    /// Set when the upstream's part is over and its last bytes wait in `ready`.
+    ending: Option<Ending>,
+    scratch: Vec<Bytes>,
+}
+
+struct Open {
+    exchange: Exchange,
+    place: Place,
+    tap: Tap,
+}
+
+/// How the answer ends once all that is ready has been taken.
+struct Ending {
+    outcome: Outcome,
+    error: Option<ErrorType>,
+    /// The client must see that the answer is not whole.
+    abort: bool,
+}
+
+impl Proxied {
+    /// An answer that has begun.
+    pub(crate) fn new(
+        exchange: Exchange,
+        rule: Arc<Rule>,
+        api: Option<Api>,
+        held: Held,
+        place: Place,
+        end: Option<Instant>,
+    ) -> Self {
+        let Held { bytes, rest, tap } = held;
+        let ended = rest.is_none();
+        let between = rule.timeouts.between_chunks.filter(|_| exchange.stream);
+        let watchdog =
+            rest.as_ref().and_then(|_| Watchdog::new(Instant::now(), between, end));
+        let mut body = Self {
+            ready: bytes.into(),
+            trailers: None,
+            rest,
+            watchdog,
+            rule,
+            api,
+            open: Some(Open { exchange, place, tap }),
+            ending: None,
+            scratch: Vec::new(),
+        };
+        if ended {
+            body.upstream_ended();
+        }
+        body
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                self.sent(bytes.len());
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if let Some(trailers) = self.trailers.take() {
+                self.settle_if_drained();
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if let Some(ending) = &self.ending {
+                let abort = ending.abort;
+                self.settle_if_drained();
+                return Poll::Ready(abort.then_some(Err(Aborted)));
+            }
+            match self.poll_upstream(context) {
+                Poll::Ready(()) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes the next frame from the upstream, or learns that there will be none.
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(rest) = &mut self.rest else {
+            self.upstream_ended();
+            return Poll::Ready(());
+        };
+        match Pin::new(&mut *rest).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let last = rest.is_end_stream();
+                self.take(frame, last);
+                Poll::Ready(())
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(%error, "answer broke off");
+                self.upstream_broke(None);
+                Poll::Ready(())
+            }
+            Poll::Ready(None) => {
+                self.upstream_ended();
+                Poll::Ready(())
+            }
+            Poll::Pending => self.poll_watchdog(context),
+        }
+    }
+
+    fn poll_watchdog(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(watchdog) = &mut self.watchdog else { return Poll::Pending };
+        watchdog.poll(context).map(|timeout| self.upstream_broke(Some(timeout)))
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>, last: bool) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.fed(Instant::now());
+        }
+        match frame.into_data() {
+            Ok(chunk) => self.feed(chunk),
+            Err(frame) => self.trailers = frame.into_trailers().ok(),
+        }
+        // A server whose client was promised a length does not ask again for the end.
+        if last && self.ending.is_none() {
+            self.upstream_ended();
+        }
+    }
+
+    fn feed(&mut self, chunk: Bytes) {
+        let Some(open) = &mut self.open else { return };
+        let fed = open.tap.feed(chunk, &mut self.scratch);
+        self.ready.extend(self.scratch.drain(..));
+        if let Err(too_long) = fed {
+            tracing::debug!(error = %too_long, "answer is not a stream of events");
+            self.upstream_broke(None);
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.open {
+            open.exchange.bytes_sent += bytes as u64;
+        }
+        self.settle_if_drained();
+    }
+
+    /// The upstream's bytes came to their end.
+    fn upstream_ended(&mut self) {
+        self.rest = None;
+        self.watchdog = None;
+        let Some(report) = self.report() else { return };
+        let (outcome, error) = match (report.whole, report.failed) {
+            (true, _) => (Outcome::Completed, None),
+            (false, true) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamError)),
+            (false, false) => {
+                self.say_it_broke(None);
+                (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset))
+            }
+        };
+        self.ending = Some(Ending { outcome, error, abort: false });
+    }
+
+    /// The upstream died, stalled, or sent what cannot be read on.
+    fn upstream_broke(&mut self, timeout: Option<Timeout>) {
+        self.rest = None;
+        self.watchdog = None;
+        let in_stream = self.open.as_ref().is_some_and(|open| matches!(open.tap, Tap::Stream(_)));
+        let Some(report) = self.report() else { return };
+        if in_stream && report.whole {
+            // Its end event was there; that the connection broke then concerns nobody.
+            self.ending = Some(Ending { outcome: Outcome::Completed, error: None, abort: false });
+            return;
+        }
+        if in_stream && !report.failed {
+            self.say_it_broke(timeout);
+        }
+        let error = timeout.map_or(ErrorType::UpstreamReset, Timeout::error_type);
+        self.ending =
+            Some(Ending { outcome: Outcome::UpstreamFailed, error: Some(error), abort: !in_stream });
+    }
+
+    /// Ends the watch and notes what it saw.
+    fn report(&mut self) -> Option<Report> {
+        let open = self.open.as_mut()?;
+        let tap = std::mem::replace(&mut open.tap, Tap::None);
+        let report = tap.finish(&mut self.scratch);
+        self.ready.extend(self.scratch.drain(..));
+        open.exchange.tokens = report.tokens;
+        if let Some(model) = &report.model {
+            open.exchange.model_served = Some(model.as_str().into());
+        }
+        Some(report)
+    }
+
+    /// Adds the dialect's in-stream error.
+    fn say_it_broke(&mut self, timeout: Option<Timeout>) {
+        let (Some(api), Some(open)) = (self.api, &self.open) else { return };
+        let backend = open.exchange.backend.clone().unwrap_or_default();
+        let failure = match timeout {
+            Some(timeout) => Failure::timeout(timeout, &self.rule.timeouts),
+            None => Failure::Upstream {
+                backend,
+                detail: "its answer broke off",
+                error: ErrorType::UpstreamReset,
+            },
+        };
+        self.ready.push_back(llm::error::stream_event(api.dialect, &failure.api_error()));
+    }
+
+    /// Closes the books once the client has been handed everything.
+    fn settle_if_drained(&mut self) {
+        let drained = self.ready.is_empty() && self.trailers.is_none();
+        let Some(ending) = self.ending.as_ref().filter(|_| drained) else { return };
+        let Some(Open { mut exchange, place, .. }) = self.open.take() else { return };
+        exchange.attempt_ends();
+        place.release(match ending.outcome {
+            Outcome::Completed => balance::Outcome::Success {
+                first_token: None,
+                output_tokens: exchange
+                    .tokens
+                    .output
+                    .and_then(|tokens| u32::try_from(tokens).ok())
+                    .unwrap_or_default(),
+            },
+            _ => balance::Outcome::Failure(FailureKind::Stream),
+        });
+        exchange.settle(ending.outcome, ending.error, None);
+    }
+
+    fn is_over(&self) -> bool {
+        let clean = self.ending.as_ref().is_some_and(|ending| !ending.abort);
+        clean && self.ready.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
+        match (&self.ending, &self.rest, &self.open) {
+            (Some(ending), _, _) if !ending.abort && self.trailers.is_none() => {
+                SizeHint::with_exact(ready)
+            }
+            (None, Some(rest), Some(Open { tap: Tap::None | Tap::Plain(_), .. })) => {
+                match rest.size_hint().exact() {
+                    Some(exact) => SizeHint::with_exact(ready + exact),
+                    None => SizeHint::default(),
+                }
+            }
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Proxied {
+    /// The client left in the middle: what it was given is still accounted.
+    fn drop(&mut self) {
+        self.report();
+        if let Some(Open { mut exchange, place, .. }) = self.open.take() {
+            exchange.attempt_ends();
+            drop(place);
+            exchange.settle(Outcome::ClientAborted, Some(ErrorType::ClientAborted), None);
+        }
+    }
+}

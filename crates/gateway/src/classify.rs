@@ -1,0 +1,102 @@
+//! What is asked for: the dialect from the path, the rest from one pass over the body.
+//!
+//! The body of an LLM request is read to its end here, since its model decides where it goes; it
+//! is kept so that it can be sent, and sent again. A request that no model can decide is not read
+//! at all: its body streams on as it comes.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+use llm::Api;
+use llm::scan::{Scan, ScanOptions, Scanner, Schema};
+use mesh::snapshot::Preview;
+use net::replay::{CollectError, Replay};
+use tokio::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::identify::Identified;
+use crate::runtime::{Entry, Runtime};
+use crate::shared::Shared;
+
+/// A request that is understood as far as routing needs it.
+pub(crate) struct Classified {
+    pub(crate) head: Parts,
+    pub(crate) host: String,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) body: Replay,
+    pub(crate) kind: Kind,
+}
+
+/// What kind of request it is.
+pub(crate) enum Kind {
+    /// A plain HTTP, gRPC or WebSocket request; its rule was found without the body.
+    Plain(mesh::snapshot::Match),
+    /// An LLM request with a body that was scanned.
+    Prompt(Api, Box<Scan>),
+    /// An LLM request without a body, such as the list of models.
+    Query(Api),
+}
+
+/// Reads what routing depends on.
+pub(crate) async fn classify(
+    runtime: &Runtime,
+    shared: &Shared,
+    exchange: &mut Exchange,
+    request: Identified,
+) -> Result<Classified, Failure> {
+    let Identified { head, body, host, api, entry } = request;
+    let body = Replay::new(body, &shared.bodies, Arc::clone(&entry.replay));
+    let kind = match entry.preview(&host, &head, api.is_some()) {
+        Preview::Decided(found) => {
+            exchange.api = None;
+            Kind::Plain(found)
+        }
+        Preview::NeedsModel => match api {
+            Some(api) if api.has_body() => {
+                Kind::Prompt(api, Box::new(scan(runtime, shared, exchange, api, &head, &body).await?))
+            }
+            Some(api) => Kind::Query(api),
+            None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
+        },
+        Preview::None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
+    };
+    Ok(Classified { head, host, entry, body, kind })
+}
+
+async fn scan(
+    runtime: &Runtime,
+    shared: &Shared,
+    exchange: &mut Exchange,
+    api: Api,
+    head: &Parts,
+    body: &Replay,
+) -> Result<Scan, Failure> {
+    check_encoding(head)?;
+    let Some(schema) = Schema::of(api) else { return Ok(Scan::default()) };
+    let mut scanner = Scanner::new(schema, ScanOptions::default());
+    let began = Instant::now();
+    body.collect(|piece| scanner.push(piece)).await.map_err(|error| match error {
+        CollectError::Observer(error) => Failure::Scan(error),
+        CollectError::Body(error) => Failure::Body(error),
+    })?;
+    let scan = scanner.finish()?;
+    exchange.body_received(scan.body_len, began.elapsed());
+    exchange.stream = scan.wants_stream();
+    if let Some(model) = &scan.model {
+        exchange.model = Some(model.value.as_str().into());
+        exchange.model_label = Some(runtime.model_label(shared, &model.value));
+    }
+    Ok(scan)
+}
+
+/// A compressed body would have to be unpacked to be read, and packed again for no engine's sake.
+fn check_encoding(head: &Parts) -> Result<(), Failure> {
+    match head.headers.get(CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => {
+            Err(Failure::ContentEncoding(String::from_utf8_lossy(coding.as_bytes()).into_owned()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Who may be addressed, and from which pages: the guard against DNS rebinding.
+//!
+//! A service on loopback is reachable by every page a browser on that machine opens: the page's
+//! own name is rebound to 127.0.0.1, or the page posts across origins without asking. Two checks
+//! close both ways: the request must be addressed to a host that is served here, and a browser's
+//! `Origin` must be one of ours. Other clients send no `Origin` and are not concerned.
+
+use std::net::IpAddr;
+
+use http::header::{HOST, HeaderMap, ORIGIN};
+use http::uri::{Authority, Uri};
+
+/// The host a request is addressed to, without the port; IPv6 addresses keep their brackets.
+///
+/// HTTP/2 carries it in `:authority`, HTTP/1.1 in `Host`. A request target in absolute form
+/// overrides `Host` (RFC 9112, section 3.2.2); the two must then agree, or intermediaries would
+/// route the same bytes to different places.
+pub(crate) fn addressed(uri: &Uri, headers: &HeaderMap) -> Result<String, BadHost> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let header = match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => return Err(BadHost::Repeated),
+        (Some(value), None) => Some(parse(value.as_bytes())?),
+        (None, _) => None,
+    };
+    match (uri.authority(), header) {
+        (Some(target), Some(header)) if !same_authority(target, &header) => Err(BadHost::Disagree),
+        (Some(target), _) => Ok(target.host().to_ascii_lowercase()),
+        (None, Some(header)) => Ok(header.host().to_ascii_lowercase()),
+        (None, None) => Err(BadHost::Missing),
+    }
+}
+
+/// Why a request's host cannot be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadHost {
+    /// Neither `Host` nor an authority.
+    #[error("the request has no Host header")]
+    Missing,
+    /// More than one `Host`.
+    #[error("the request has more than one Host header")]
+    Repeated,
+    /// Not `host[:port]`.
+    #[error("the Host header is not of the form host[:port]")]
+    Malformed,
+    /// Request target and `Host` differ.
+    #[error("the request target and the Host header name different hosts")]
+    Disagree,
+}
+
+fn parse(value: &[u8]) -> Result<Authority, BadHost> {
+    let authority = Authority::try_from(value).map_err(|_| BadHost::Malformed)?;
+    let user_info = value.contains(&b'@');
+    if user_info || authority.host().is_empty() { Err(BadHost::Malformed) } else { Ok(authority) }
+}
+
+fn same_authority(one: &Authority, other: &Authority) -> bool {
+    one.host().eq_ignore_ascii_case(other.host()) && one.port_u16() == other.port_u16()
+}
+
+/// The `Origin` of a page on another host than `host`; `None` if no page asks, or one of ours.
+///
+/// An opaque origin (`null`, or one that does not parse) is foreign.
+pub(crate) fn foreign_origin<'a>(headers: &'a HeaderMap, host: &str) -> Option<&'a str> {
+    let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
+    let own = origin.parse::<Uri>().is_ok_and(|uri| {
+        uri.host().is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(host))
+    });
+    (!own).then_some(origin)
+}
+
+/// Whether `host` names this machine's loopback interface or is the very address `bound`.
+pub(crate) fn is_local(host: &str, bound: IpAddr) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address == bound)
+}
+
+#[cfg(test)]
+mod tests;

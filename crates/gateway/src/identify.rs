@@ -1,0 +1,88 @@
+//! Who asks, and whether it may ask here at all: what the head alone can tell.
+//!
+//! Everything refused here costs the client a round trip and us no byte of body.
+
+use std::sync::Arc;
+
+use http::Request;
+use http::request::Parts;
+use llm::Api;
+use net::listener::RequestBody;
+
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::headers::{X_REQUEST_ID, strip_control};
+use crate::hosts;
+use crate::runtime::{Entry, Runtime};
+
+/// A request whose head was found in order.
+pub(crate) struct Identified {
+    pub(crate) head: Parts,
+    pub(crate) body: RequestBody,
+    /// The host it is addressed to, lower case, without port.
+    pub(crate) host: String,
+    /// The LLM API that lives at its path, if one does.
+    pub(crate) api: Option<Api>,
+    /// The listener it came to.
+    pub(crate) entry: Arc<Entry>,
+}
+
+/// Checks the head and strips what a client may not say.
+pub(crate) fn identify(
+    runtime: &Runtime,
+    exchange: &mut Exchange,
+    request: Request<RequestBody>,
+) -> Result<Identified, Failure> {
+    let (mut head, body) = request.into_parts();
+    let api = Api::of_path(head.uri.path());
+    exchange.api = api;
+    let entry = runtime
+        .entry(&exchange.connection.listener)
+        .ok_or_else(|| Failure::NoRoute(head.uri.path().to_owned()))?;
+    exchange.in_flight = Some(entry.in_flight.enter());
+    check_path(head.uri.path())?;
+    let host = hosts::addressed(&head.uri, &head.headers)?;
+    check_origin(entry, &host, &head)?;
+    check_method(api, &head)?;
+    strip_control(&mut head.headers);
+    head.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    Ok(Identified { head, body, host, api, entry: Arc::clone(entry) })
+}
+
+fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> {
+    let listener = &entry.listener;
+    if !listener.allowed_hosts.allows(host) {
+        return Err(Failure::ForeignHost(host.to_owned()));
+    }
+    match hosts::foreign_origin(&head.headers, host) {
+        Some(origin) if !listener.allowed_origins.allows(origin) => Err(Failure::ForeignOrigin),
+        _ => Ok(()),
+    }
+}
+
+/// Only the method of an API is taken at its path: `GET /v1/chat/completions` is a mistake, and
+/// must not reach an engine as if it were a plain request.
+fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
+    match api {
+        Some(api) if head.method.as_str() != api.method().as_str() => {
+            Err(Failure::MethodNotAllowed {
+                path: head.uri.path().to_owned(),
+                allow: api.method().as_str(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A path that an upstream would resolve to another one (`/public/../admin`) was matched as what
+/// it is not. Clients resolve such paths before they send them; who does not is refused.
+fn check_path(path: &str) -> Result<(), Failure> {
+    let is_dots = |segment: &str| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        plain == "." || plain == ".."
+    };
+    match path.split(['/', '\\']).any(is_dots) {
+        true => Err(Failure::DotSegments),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,144 @@
+//! The request as an upstream gets it.
+//!
+//! Built anew for each attempt, since each may go to another backend: its path, its host, its
+//! credential, its name for the model. The body is the client's own bytes with the few that must
+//! change spliced.
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
+use http::header::{HeaderMap, HeaderValue, UPGRADE};
+use http::uri::{PathAndQuery, Uri};
+use http::{Request, Version};
+use llm::splice::{Edits, Rewrite, Splicer};
+use mesh::snapshot::{Backend, BackendKind, Target};
+use net::body::Body;
+use net::replay::Patch;
+
+use crate::headers::{add_forwarded, strip_credentials, strip_hop_by_hop};
+use crate::route::{Prompt, Routed};
+use crate::targets::Candidate;
+use crate::upgrade;
+
+/// The request for one attempt.
+pub(crate) fn request(routed: &Routed, candidate: &Candidate<'_>) -> Request<Body> {
+    let target = candidate.target;
+    let mut request = Request::new(body(routed, target));
+    *request.method_mut() = routed.head.method.clone();
+    *request.uri_mut() = uri(routed, &target.backend);
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers(routed, candidate);
+    request
+}
+
+fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
+    let backend = &*candidate.target.backend;
+    let upgrade = upgrade::requested(&routed.head.headers).filter(|_| backend.dialect.is_none());
+    let mut headers = routed.head.headers.clone();
+    strip_hop_by_hop(&mut headers);
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(EXPECT);
+    headers.remove(HOST);
+    if routed.api().is_some() {
+        strip_credentials(&mut headers);
+        // A stream is watched for usage, its end and errors, so it must come as it is.
+        headers.remove(ACCEPT_ENCODING);
+    }
+    if backend.kind == BackendKind::Pool {
+        add_forwarded(&mut headers, routed.client, routed.tls);
+    }
+    for (name, value) in &backend.headers {
+        headers.insert(name, value.clone());
+    }
+    if let Some(authorization) = &backend.authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(UPGRADE, protocol);
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    routed.rule.filters.request_headers.apply(&mut headers);
+    headers.insert(HOST, host(routed, candidate));
+    headers
+}
+
+/// The rule's host, the backend's, the client's for a plain service, else the endpoint's address.
+fn host(routed: &Routed, candidate: &Candidate<'_>) -> HeaderValue {
+    let backend = &*candidate.target.backend;
+    let client = || {
+        let plain = backend.dialect.is_none();
+        plain.then(|| routed.head.headers.get(HOST).cloned()).flatten()
+    };
+    routed
+        .rule
+        .filters
+        .host
+        .clone()
+        .or_else(|| backend.host.clone())
+        .or_else(client)
+        .unwrap_or_else(|| candidate.dialled.host.clone())
+}
+
+fn uri(routed: &Routed, backend: &Backend) -> Uri {
+    let path = path(routed, backend);
+    let whole = match routed.head.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    PathAndQuery::try_from(whole).map(Uri::from).unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+/// An API's path stands below the backend's base path, whatever stood before it at the client; a
+/// plain path is the client's, or the rule's rewrite of it.
+fn path(routed: &Routed, backend: &Backend) -> String {
+    let path = routed.head.uri.path();
+    match (routed.api(), &routed.rule.filters.path) {
+        (Some(api), _) => format!("{}{}", backend.base_path, api.resource(path)),
+        (None, Some(change)) => change.apply(path, routed.prefix_len),
+        (None, None) => path.to_owned(),
+    }
+}
+
+fn body(routed: &Routed, target: &Target) -> Body {
+    let patch = routed.prompt().and_then(|prompt| patch(prompt, target));
+    if routed.body.is_empty() {
+        return Body::Empty;
+    }
+    Body::Replay(routed.body.body(patch))
+}
+
+/// The edits that this target needs; `None` if the client's bytes will do.
+fn patch(prompt: &Prompt, target: &Target) -> Option<Box<dyn Patch>> {
+    let rewrite = Rewrite { model: target.model.as_deref(), include_usage: true };
+    let edits = Edits::rewrite(&prompt.scan, &rewrite);
+    (!edits.is_empty()).then(|| Box::new(Spliced::new(&edits)) as Box<dyn Patch>)
+}
+
+/// A splicer as a replayed body wants it.
+struct Spliced {
+    splicer: Option<Splicer>,
+    delta: i64,
+}
+
+impl Spliced {
+    fn new(edits: &Edits) -> Self {
+        Self { splicer: Some(edits.splicer()), delta: edits.delta() }
+    }
+}
+
+impl Patch for Spliced {
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) {
+        if let Some(splicer) = &mut self.splicer {
+            splicer.push(chunk, out);
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) {
+        if let Some(splicer) = self.splicer.take() {
+            splicer.finish(out);
+        }
+    }
+
+    fn len_delta(&self) -> i64 {
+        self.delta
+    }
+}

@@ -1,0 +1,186 @@
+//! Which rule a request falls under, and what follows from that for all of its attempts.
+
+use std::sync::Arc;
+
+use balance::Cost;
+use http::request::Parts;
+use llm::scan::Scan;
+use llm::{Api, tokens};
+use mesh::snapshot::{ListedModel, Match, Rule, Unmatched};
+use net::replay::Replay;
+
+use crate::classify::{Classified, Kind};
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::runtime::Entry;
+
+/// Tokens assumed for an answer that the request does not bound; the order of what chat answers
+/// have in published traces (Azure 2023: 211, Mooncake: 343).
+const DEFAULT_OUTPUT_TOKENS: u64 = 256;
+
+/// A request with a rule.
+pub(crate) struct Routed {
+    pub(crate) head: Parts,
+    pub(crate) host: String,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) body: Replay,
+    pub(crate) rule: Arc<Rule>,
+    /// Length of the path prefix that matched.
+    pub(crate) prefix_len: usize,
+    pub(crate) prompt: Option<Prompt>,
+    /// The API of a request without a prompt, such as the list of models.
+    pub(crate) query: Option<Api>,
+    pub(crate) cost: Cost,
+    pub(crate) client: std::net::IpAddr,
+    pub(crate) tls: bool,
+}
+
+/// The LLM side of a request.
+pub(crate) struct Prompt {
+    pub(crate) api: Api,
+    pub(crate) scan: Box<Scan>,
+}
+
+/// Where a request goes.
+pub(crate) enum Destination {
+    /// To the backends of a rule, or the rule's own answer.
+    Rule(Box<Routed>),
+    /// Nowhere: the gateway itself tells which models there are.
+    Models(Listing),
+}
+
+/// A question for models that the gateway answers itself.
+pub(crate) struct Listing {
+    pub(crate) api: Api,
+    pub(crate) models: Vec<ListedModel>,
+}
+
+/// Finds the rule.
+pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Destination, Failure> {
+    let Classified { head, host, entry, body, kind } = request;
+    let (found, prompt, query) = match kind {
+        Kind::Plain(found) => (found, None, None),
+        Kind::Query(api) => match query(&entry, &host, &head, api)? {
+            Query::Answer(models) => return Ok(Destination::Models(Listing { api, models })),
+            Query::Forward(found) => (found, None, Some(api)),
+        },
+        Kind::Prompt(api, scan) => {
+            let found = by_model(&entry, &host, &head, &scan)?;
+            (found, Some(Prompt { api, scan }), None)
+        }
+    };
+    exchange.rule = Some(Arc::clone(&found.rule));
+    let cost = prompt.as_ref().map_or_else(Cost::default, Prompt::cost);
+    Ok(Destination::Rule(Box::new(Routed {
+        head,
+        host,
+        entry,
+        body,
+        rule: found.rule,
+        prefix_len: found.prefix_len,
+        prompt,
+        query,
+        cost,
+        client: exchange.connection.peer.ip(),
+        tls: exchange.connection.tls.is_some(),
+    })))
+}
+
+impl Routed {
+    /// The LLM side, if the request has one.
+    pub(crate) fn prompt(&self) -> Option<&Prompt> {
+        self.prompt.as_ref()
+    }
+
+    /// The API at whose path it came; `None` for a plain request.
+    pub(crate) fn api(&self) -> Option<Api> {
+        self.prompt.as_ref().map(|prompt| prompt.api).or(self.query)
+    }
+
+    /// Whether a streamed answer was asked for.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.prompt.as_ref().is_some_and(|prompt| prompt.scan.wants_stream())
+    }
+
+    /// Whether the request may be repeated although an upstream has acted on it.
+    ///
+    /// An LLM request changes nothing at the other end. Of a plain one we know only what HTTP says
+    /// of its method (RFC 9110, section 9.2.2).
+    pub(crate) fn repeats_answers(&self) -> bool {
+        self.api().is_some() || self.head.method.is_idempotent()
+    }
+}
+
+impl Prompt {
+    fn cost(&self) -> Cost {
+        let estimate = tokens::estimate(&self.scan, DEFAULT_OUTPUT_TOKENS);
+        let bounded = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
+        Cost { prompt_tokens: bounded(estimate.input), output_tokens: bounded(estimate.output) }
+    }
+}
+
+fn by_model(entry: &Entry, host: &str, head: &Parts, scan: &Scan) -> Result<Match, Failure> {
+    let Some(model) = &scan.model else { return Err(Failure::NoModel) };
+    entry
+        .route(host, head, Some(&model.value))
+        .map_err(|unmatched| unserved(unmatched, head, &model.value))
+}
+
+/// Who answers a question for models.
+enum Query {
+    Answer(Vec<ListedModel>),
+    Forward(Match),
+}
+
+/// The configuration answers where it names models; a backend that serves whatever it has is
+/// asked itself.
+fn query(entry: &Entry, host: &str, head: &Parts, api: Api) -> Result<Query, Failure> {
+    let mut models = entry.models(host, head);
+    let Some(model) = api.model_in_path(head.uri.path()) else {
+        let forward = match models.is_empty() {
+            true => entry.route(host, head, None).ok(),
+            false => None,
+        };
+        return Ok(forward.map_or(Query::Answer(models), Query::Forward));
+    };
+    let model = decoded(model);
+    models.retain(|listed| *listed.name == *model);
+    if !models.is_empty() {
+        return Ok(Query::Answer(models));
+    }
+    let forward = entry.route(host, head, Some(&model));
+    forward.map(Query::Forward).map_err(|unmatched| unserved(unmatched, head, &model))
+}
+
+fn unserved(unmatched: Unmatched, head: &Parts, model: &str) -> Failure {
+    match unmatched {
+        Unmatched::UnknownModel => Failure::UnknownModel(model.to_owned()),
+        Unmatched::NoRoute => Failure::NoRoute(head.uri.path().to_owned()),
+    }
+}
+
+/// Undoes percent-encoding (RFC 3986, section 2.1); what is not valid stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).filter(|_| *first == b'%');
+        let byte = hex
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Where a request may go next: targets by weight, endpoints by the balancer, tiers in order.
+//!
+//! A rule names targets in tiers. Within a tier a target is drawn by weight and its pool picks an
+//! endpoint that this request has not tried yet; a pool with none left drops out of the draw. When
+//! a tier has nothing left, or has had its share of attempts, the next tier is asked. Each tier
+//! has its own count of attempts: a fallback that only the last attempt may reach is none.
+//!
+//! Only when nothing new is left anywhere may an endpoint be asked twice.
+
+use std::sync::Arc;
+
+use balance::{Cost, Endpoint, EndpointId, PickError, PickRequest, Time, Token};
+use mesh::snapshot::{Rule, Target, Tier};
+use smallvec::SmallVec;
+
+use crate::runtime::{Dialled, Runtime, Upstream};
+
+/// An endpoint with a place reserved for this request, and what the request must say to it.
+pub(crate) struct Candidate<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) upstream: &'a Arc<Upstream>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// How to connect to it.
+    pub(crate) dialled: Dialled,
+    /// The place; taken by who answers for it.
+    pub(crate) token: Option<Token>,
+    /// The endpoint was asked before by this request.
+    pub(crate) again: bool,
+}
+
+/// Nothing is left to try.
+#[derive(Debug, Clone)]
+pub(crate) struct Exhausted {
+    /// The last backend that could have served, and why it could not; absent when every attempt
+    /// allowed was spent.
+    pub(crate) refused: Option<(Arc<str>, PickError)>,
+}
+
+/// The way of one request through a rule's targets.
+pub(crate) struct Targets<'a> {
+    rule: &'a Rule,
+    runtime: &'a Runtime,
+    tier: usize,
+    attempts_left: u32,
+    made: u32,
+    again: bool,
+    tried: SmallVec<[EndpointId; 4]>,
+    /// Endpoints that said they are busy: not asked again, even when nothing else is left.
+    busy: SmallVec<[EndpointId; 2]>,
+    /// Indices of the tier's targets whose pools have nothing left for this request.
+    spent: SmallVec<[usize; 4]>,
+    /// The ordered alternatives of the last pick, and the target they belong to.
+    alternatives: Option<(usize, SmallVec<[Arc<Endpoint>; 3]>)>,
+    refused: Option<(Arc<str>, PickError)>,
+}
+
+impl<'a> Targets<'a> {
+    /// Starts at the first tier of `rule`.
+    pub(crate) fn new(rule: &'a Rule, runtime: &'a Runtime) -> Self {
+        Self {
+            rule,
+            runtime,
+            tier: 0,
+            attempts_left: allowed(rule),
+            made: 0,
+            again: false,
+            tried: SmallVec::new(),
+            busy: SmallVec::new(),
+            spent: SmallVec::new(),
+            alternatives: None,
+            refused: None,
+        }
+    }
+
+    /// Picks and reserves the next endpoint.
+    pub(crate) fn next(&mut self, cost: Cost, now: Time) -> Result<Candidate<'a>, Exhausted> {
+        while let Some(tier) = self.rule.tiers().get(self.tier) {
+            if self.attempts_left > 0
+                && let Some(candidate) = self.next_in(tier, cost, now)
+            {
+                self.attempts_left -= 1;
+                self.made += 1;
+                return Ok(candidate);
+            }
+            self.descend();
+        }
+        if self.start_again() { self.next(cost, now) } else { Err(self.exhausted()) }
+    }
+
+    /// Notes that the endpoint just tried asked to be left alone (429).
+    pub(crate) fn was_busy(&mut self, endpoint: &EndpointId) {
+        self.busy.push(endpoint.clone());
+    }
+
+    fn next_in(&mut self, tier: &'a Tier, cost: Cost, now: Time) -> Option<Candidate<'a>> {
+        if let Some(candidate) = self.next_alternative(tier, cost, now) {
+            return Some(candidate);
+        }
+        while let Some((index, target)) = self.draw(tier) {
+            let Some(upstream) = self.runtime.upstream(&target.backend) else {
+                self.spent.push(index);
+                continue;
+            };
+            let request = PickRequest { cost, exclude: &self.tried, ..PickRequest::default() };
+            match upstream.pool.pick(&request, now, fastrand::u64(..)) {
+                Ok(pick) => {
+                    self.alternatives = Some((index, pick.alternatives));
+                    return Some(self.candidate(target, upstream, pick.endpoint, pick.token));
+                }
+                Err(error) => {
+                    self.spent.push(index);
+                    self.note_refusal(target, error);
+                }
+            }
+        }
+        None
+    }
+
+    fn next_alternative(&mut self, tier: &'a Tier, cost: Cost, now: Time) -> Option<Candidate<'a>> {
+        let (index, mut endpoints) = self.alternatives.take()?;
+        let target = tier.targets().get(index)?;
+        let upstream = self.runtime.upstream(&target.backend)?;
+        while !endpoints.is_empty() {
+            let endpoint = endpoints.remove(0);
+            if self.tried.contains(endpoint.id()) {
+                continue;
+            }
+            if let Ok(token) = upstream.pool.reserve(&endpoint, &cost, now) {
+                self.alternatives = Some((index, endpoints));
+                return Some(self.candidate(target, upstream, endpoint, token));
+            }
+        }
+        None
+    }
+
+    fn candidate(
+        &mut self,
+        target: &'a Target,
+        upstream: &'a Arc<Upstream>,
+        endpoint: Arc<Endpoint>,
+        token: Token,
+    ) -> Candidate<'a> {
+        self.tried.push(endpoint.id().clone());
+        let dialled = upstream.dial(endpoint.address());
+        Candidate { target, upstream, endpoint, dialled, token: Some(token), again: self.again }
+    }
+
+    /// Draws a target by weight among those not spent.
+    fn draw(&self, tier: &'a Tier) -> Option<(usize, &'a Target)> {
+        let open = || {
+            tier.targets().iter().enumerate().filter(|(index, _)| !self.spent.contains(index))
+        };
+        let total: u64 = open().map(|(_, target)| u64::from(target.weight)).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut point = fastrand::u64(..total);
+        open().find(|(_, target)| match point.checked_sub(u64::from(target.weight)) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })
+    }
+
+    fn descend(&mut self) {
+        self.tier += 1;
+        self.attempts_left = allowed(self.rule);
+        self.spent.clear();
+        self.alternatives = None;
+    }
+
+    /// With every endpoint tried and attempts to spare, those that may be asked again are.
+    fn start_again(&mut self) -> bool {
+        let room = allowed(self.rule).saturating_sub(self.made);
+        let some_may = self.tried.iter().any(|id| !self.busy.contains(id));
+        if room == 0 || !some_may {
+            return false;
+        }
+        self.again = true;
+        self.tier = 0;
+        self.attempts_left = room;
+        self.tried = self.busy.iter().cloned().collect();
+        self.spent.clear();
+        self.alternatives = None;
+        true
+    }
+
+    fn note_refusal(&mut self, target: &Target, error: PickError) {
+        let only_tried = error == PickError::AllExcluded;
+        if !only_tried || self.refused.is_none() {
+            self.refused = Some((Arc::clone(&target.backend.name), error));
+        }
+    }
+
+    fn exhausted(&mut self) -> Exhausted {
+        Exhausted { refused: self.refused.take() }
+    }
+}
+
+/// The attempts a tier is given: the first and those of the rule's retry policy.
+fn allowed(rule: &Rule) -> u32 {
+    1 + u32::from(rule.retry.attempts)
+}

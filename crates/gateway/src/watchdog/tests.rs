@@ -1,0 +1,42 @@
+use std::future::poll_fn;
+
+use super::*;
+
+const GAP: Duration = Duration::from_secs(10);
+
+async fn strike(mut watchdog: Watchdog, chunks_at: &[u64]) -> (Timeout, u64) {
+    let start = Instant::now();
+    for second in chunks_at {
+        let chunk = tokio::time::sleep_until(start + Duration::from_secs(*second));
+        tokio::pin!(chunk);
+        tokio::select! {
+            biased;
+            () = &mut chunk => watchdog.fed(Instant::now()),
+            timeout = poll_fn(|context| watchdog.poll(context)) => {
+                return (timeout, start.elapsed().as_secs());
+            }
+        }
+    }
+    let timeout = poll_fn(|context| watchdog.poll(context)).await;
+    (timeout, start.elapsed().as_secs())
+}
+
+async fn check(total: u64, chunks_at: &[u64], expect: (Timeout, u64)) {
+    let now = Instant::now();
+    let end = now + Duration::from_secs(total);
+    let watchdog = Watchdog::new(now, Some(GAP), Some(end)).unwrap();
+    assert_eq!(strike(watchdog, chunks_at).await, expect, "{chunks_at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_measured_from_the_last_chunk() {
+    check(100, &[], (Timeout::BetweenChunks, 10)).await;
+    check(100, &[9, 18, 27], (Timeout::BetweenChunks, 37)).await;
+    check(100, &[9, 25], (Timeout::BetweenChunks, 19)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_ends_a_lively_stream() {
+    check(25, &[5, 10, 15, 20, 24, 29], (Timeout::Request, 25)).await;
+    check(5, &[], (Timeout::Request, 5)).await;
+}
