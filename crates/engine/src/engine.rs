@@ -372,7 +372,6 @@ impl Engine {
         self.release(&mut job);
         job.computed = 0;
         job.scheduled = 0;
-        job.registered = 0;
         self.waiting.push_front(job);
     }
 

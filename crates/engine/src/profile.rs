@@ -234,3 +234,6 @@ impl StepCost {
         Nanos::from_millis_f64(pass + self.overhead + self.per_decode * decodes + attention)
     }
 }
+
+#[cfg(test)]
+mod tests;

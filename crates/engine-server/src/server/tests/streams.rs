@@ -245,3 +245,28 @@ async fn a_shutdown_finishes_streams_and_a_kill_does_not() {
     assert!(opened.body.collect().await.is_err());
     assert!(TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_a_shutdown() {
+    let server = start().await;
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    let request = Request::get("/health")
+        .header("host", "engine")
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    sender
+        .send_request(request)
+        .await
+        .unwrap()
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    let stopped = tokio::time::timeout(Duration::from_secs(20), server.shutdown()).await;
+    assert!(stopped.is_ok());
+}

@@ -1,5 +1,7 @@
 //! What a step computes, and for whom.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::SequenceError;
 
@@ -112,20 +114,37 @@ fn the_last_admitted_is_preempted_and_recomputed() {
     let second = engine.submit(request(100, 16, 20)).unwrap();
     run_step(&mut engine);
     assert_eq!(engine.stats().running, 2);
+    let third = engine.submit(request(200, 2, 1)).unwrap();
+    let mut news = Vec::new();
     while engine.stats().preemptions == 0 {
-        run_step(&mut engine);
+        (_, news) = run_step(&mut engine);
     }
-    assert_eq!((engine.stats().running, engine.stats().waiting), (1, 1));
-    let ends = run_to_end(&mut engine);
+    let admitted = news.iter().map(|news| news.id).collect::<Vec<_>>();
     assert_eq!(
-        ends.iter().map(|end| end.id).collect::<Vec<_>>(),
-        [first, second]
+        admitted,
+        [first],
+        "a step that preempts admits nobody in the freed blocks"
     );
-    assert!(ends.iter().all(|end| end.generated == 20));
-    assert_eq!(engine.stats().generated_tokens, 40);
+    assert_eq!((engine.stats().running, engine.stats().waiting), (1, 2));
+    let mut generated = BTreeMap::new();
+    let mut order = Vec::new();
+    while engine.start_step(Nanos::ZERO) != Next::Idle {
+        for news in run_step(&mut engine).1 {
+            generated.insert(news.id, news.generated);
+            order.push(news.id);
+        }
+    }
+    order.dedup();
     assert_eq!(
-        engine.stats().prompt_tokens,
-        32,
+        order[..3],
+        [first, second, third],
+        "the preempted waits at the head"
+    );
+    assert_eq!(generated, [(first, 20), (second, 20), (third, 1)].into());
+    assert_eq!(engine.stats().generated_tokens, 41);
+    assert_eq!(
+        (engine.stats().prompt_tokens, engine.stats().prefix_queries),
+        (34, 34),
         "a recomputed prompt counts once"
     );
 }
