@@ -15,8 +15,12 @@
 //! times: by the caller, who names only what is configured; by [`Metrics::label`], which knows a
 //! limited number of strings; and by each family, which folds what exceeds its cap into the label
 //! `overflow`.
+//!
+//! Families and access log fields are listed for operators in this crate's `README.md`.
 
 mod access_log;
+#[cfg(test)]
+mod documentation_tests;
 mod error_type;
 mod exposition;
 mod family;

@@ -63,7 +63,7 @@ def mesh(tmp_path_factory):
         *("--drain-delay", "0s"),
     )
     try:
-        gateway.wait_for(f"http://127.0.0.1:{admin}/ready")
+        gateway.wait_for(f"http://127.0.0.1:{admin}/readyz")
         yield SimpleNamespace(
             url=f"http://127.0.0.1:{port}",
             admin=f"http://127.0.0.1:{admin}",
