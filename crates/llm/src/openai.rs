@@ -34,7 +34,7 @@ const RESOURCES: [(&str, Operation); 4] = [
 pub(crate) fn operation(path: &str) -> Option<Operation> {
     let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(id) = model_in_path(path) {
-        return (!id.is_empty()).then_some(Operation::GetModel);
+        return (!id.is_empty() && !climbs(id)).then_some(Operation::GetModel);
     }
     RESOURCES.iter().find_map(|(resource, operation)| {
         let base = path.strip_suffix(resource)?;
@@ -47,15 +47,40 @@ pub(crate) fn resource(operation: Operation, path: &str) -> &str {
     let fixed = RESOURCES.iter().find(|(_, other)| *other == operation);
     match fixed {
         Some((resource, _)) => resource,
-        None => path.find("/models/").and_then(|at| path.get(at..)).unwrap_or("/models"),
+        None => model_resource(path).unwrap_or("/models"),
     }
 }
 
-/// What follows `/models/`.
+/// The model's name in a path that has one.
 pub(crate) fn model_in_path(path: &str) -> Option<&str> {
-    let below_base = path.split_once("/v1/models/").map(|(_, id)| id);
-    let id = below_base.or_else(|| path.strip_prefix("/models/"))?;
+    let id = model_resource(path)?.strip_prefix("/models/")?;
     Some(id.strip_suffix('/').unwrap_or(id))
+}
+
+/// What follows the base path where that begins with `/models/`.
+fn model_resource(path: &str) -> Option<&str> {
+    match path.find("/v1/models/") {
+        Some(at) => path.get(at + "/v1".len()..),
+        None => path.starts_with("/models/").then_some(path),
+    }
+}
+
+/// Whether a name has two dots in a row, escaped or not: no model's has, but a path that climbs out
+/// of `/models/` to a server's other paths does.
+fn climbs(id: &str) -> bool {
+    let mut rest = id.as_bytes();
+    let mut after_dot = false;
+    loop {
+        let (is_dot, tail) = match rest {
+            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => (true, tail),
+            [_, tail @ ..] => (false, tail),
+            [] => return false,
+        };
+        if is_dot && after_dot {
+            return true;
+        }
+        (after_dot, rest) = (is_dot, tail);
+    }
 }
 
 const fn field(name: &'static str, role: Role) -> FieldSpec {

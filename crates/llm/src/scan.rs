@@ -39,13 +39,13 @@ impl Span {
     /// Length in bytes.
     #[must_use]
     pub const fn len(self) -> u64 {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     /// Whether it holds no byte.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.end == self.start
+        self.end <= self.start
     }
 }
 

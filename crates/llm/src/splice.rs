@@ -133,7 +133,7 @@ impl Splicer {
                 append(edit.replacement.clone(), out);
                 self.replaced = true;
             }
-            let cut = edit.span.end.min(end) - self.offset;
+            let cut = edit.span.end.min(end).saturating_sub(self.offset);
             let _taken_out = chunk.split_to(cut as usize);
             self.offset += cut;
             if edit.span.end > end {

@@ -42,6 +42,10 @@ fn other_paths_name_nothing() {
         "/foo/chat/completions",
         "v1/chat/completions",
         "/v1/models//",
+        "/v1/models/..",
+        "/v1/models/../../metrics",
+        "/v1/models/a/.%2e/load_lora_adapter",
+        "/v1/models/%2E%2e%2fmetrics",
         "/v1/load_lora_adapter",
         "/v1/Chat/Completions",
     ] {
@@ -62,6 +66,19 @@ fn the_model_is_what_follows_models() {
     check("/v1/models/a/v1/models/b", Some("a/v1/models/b"));
     check("/v1/models", None);
     check("/v1/chat/completions", None);
+}
+
+#[test]
+fn the_resource_is_the_path_below_the_base() {
+    let check = |path: &str, expect: &str| {
+        let api = Api::of_path(path).expect("an api");
+        assert_eq!(api.resource(path), expect, "{path}");
+    };
+    check("/p/v1/chat/completions/", "/chat/completions");
+    check("/completions", "/completions");
+    check("/v1/models", "/models");
+    check("/models/v1/models/org/v1.5.b", "/models/org/v1.5.b");
+    check("/models/m", "/models/m");
 }
 
 #[test]
