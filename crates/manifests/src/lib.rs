@@ -1,7 +1,7 @@
 //! From documents to mesh resources, with errors that point at the line.
 //!
 //! Pure: it is given texts and gives back resources, or every problem of every file at once, so
-//! that one run of a check mends a whole directory. The steps are one module each: [`tree`] reads
+//! that one run of a check mends a whole directory. The steps are one module each: `tree` reads
 //! YAML into nodes with positions, `front` knows which documents there are, `de` turns nodes into
 //! `mesh` types. The nodes are kept in [`Origins`], so that what `mesh` finds later points at a
 //! line too.

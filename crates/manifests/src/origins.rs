@@ -36,7 +36,7 @@ impl Origins {
             .suggestion
             .as_ref()
             .map(|name| format!("did you mean `{name}`?"));
-        let message = format!("{id}: {}", violation.message);
+        let message = format!("{id}: {}: {}", violation.path, violation.message);
         match self.place(id.kind, id.index, &violation.path) {
             Some((text, span)) => text.problem(Fault {
                 message,

@@ -461,6 +461,63 @@ error: unknown field `vale`
 "#);
 }
 
+/// The fields that the compiler objects to, each with the text that is marked for it.
+fn violations(text: &str) -> String {
+    let read = accepted(text);
+    let found = mesh::Snapshot::compile(&read.resources, &mesh::Secrets::new()).unwrap_err();
+    let marked = |violation: &mesh::Violation| {
+        let problem = read.origins.locate(violation);
+        let place = problem.place.unwrap();
+        let marked = &problem.source[place.offset..place.offset + place.len];
+        let kind = violation.resource.kind;
+        format!(
+            "{kind} {} -> {}:{} {marked}",
+            violation.path, place.line, place.column
+        )
+    };
+    found.iter().map(marked).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn violations_point_at_the_field_or_what_is_around_it() {
+    assert_snapshot!(violations("\
+listeners: [{name: l, address: nowhere}]
+pools:
+  - name: a
+  - name: a
+    endpoints: &e
+      - address: 10.0.0.7:8000
+  - name: b
+    models: [m]
+    endpoints: *e
+    healthCheck: {interval: 0s}
+routes:
+  - name: r
+    rules:
+      - matches:
+          - path: {type: RegularExpression, value: '('}
+        backendRefs:
+          - {pool: bb}
+---
+apiVersion: sluicegate.dev/v1alpha1
+kind: Provider
+metadata:
+  name: p
+spec:
+  apiKey: ${env:ABSENT}
+"), @r#"
+Listener address -> 1:32 nowhere
+Provider apiKey -> 24:11 ${env:ABSENT}
+Pool name -> 4:11 a
+Pool endpoints -> 3:11 a
+Pool healthCheck.interval -> 10:29 0s
+Route rules[0].matches[0].path.value -> 15:52 '('
+Route rules[0].backendRefs[0].pool -> 17:20 bb
+Pool models -> 3:11 a
+Pool models -> 4:11 a
+"#);
+}
+
 /// Texts made of what YAML gives meaning to, which random text hardly ever is.
 fn yaml_like() -> impl Strategy<Value = String> {
     let pieces = [

@@ -15,8 +15,9 @@ const MAX_DEPTH: usize = 64;
 const MAX_BYTES: usize = 32 << 20;
 /// Nodes of one file, aliases expanded.
 const MAX_NODES: usize = 4_000_000;
-/// Nodes that aliases may add to one file: enough to share settings, too few for a "billion laughs".
-const MAX_ALIAS_NODES: usize = 100_000;
+/// Nodes that may be copied in one file, for anchors and for their aliases: enough to share
+/// settings, too few for a "billion laughs".
+const MAX_COPIED_NODES: usize = 100_000;
 
 /// What was read of a file.
 #[derive(Debug, Default)]
@@ -73,7 +74,7 @@ struct Builder {
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Measured>,
     nodes: usize,
-    alias_nodes: usize,
+    copied_nodes: usize,
 }
 
 impl Builder {
@@ -188,11 +189,7 @@ impl Builder {
             return Err(Fault::new(span, message)
                 .help("an anchor (`&name`) must come before its alias and not contain it"));
         };
-        self.alias_nodes += target.nodes;
-        if self.alias_nodes > MAX_ALIAS_NODES {
-            let message = format!("aliases expand to more than {MAX_ALIAS_NODES} nodes");
-            return Err(Fault::new(span, message));
-        }
+        self.copy(target.nodes, span)?;
         if self.stack.len() + target.height > MAX_DEPTH {
             let message = format!("the alias nests deeper than {MAX_DEPTH} levels");
             return Err(Fault::new(span, message));
@@ -205,11 +202,21 @@ impl Builder {
 
     /// Remembers an anchored node, then places it.
     fn finish(&mut self, done: Measured, anchor: usize) -> Result<(), Fault> {
+        let span = done.node.span;
         if anchor > 0 {
+            self.copy(done.nodes, span)?;
             self.anchors.insert(anchor, done.clone());
         }
-        let span = done.node.span;
         self.place(done, span)
+    }
+
+    fn copy(&mut self, nodes: usize, span: Span) -> Result<(), Fault> {
+        self.copied_nodes += nodes;
+        if self.copied_nodes <= MAX_COPIED_NODES {
+            return Ok(());
+        }
+        let message = format!("anchors and aliases copy more than {MAX_COPIED_NODES} nodes");
+        Err(Fault::new(span, message))
     }
 
     /// Puts a node where the innermost open collection, or the document, wants it. `span` is where

@@ -76,10 +76,13 @@ fn alias_bombs_are_refused() {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
         laughs += &format!("a{level}: &a{level} [{below}]\n");
     }
+    assert!(parse(&laughs).faults[0].message.contains("copy more than"));
+
+    let nested = "&a [".repeat(60) + &"x,".repeat(MANY);
     assert!(
-        parse(&laughs).faults[0]
+        parse(&(nested + &"]".repeat(60))).faults[0]
             .message
-            .contains("expand to more than")
+            .contains("copy more than")
     );
 
     let mut tower = "a0: &a0 [x]\n".to_owned();

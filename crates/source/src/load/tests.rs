@@ -58,7 +58,7 @@ routes:
           - pool: lama
 ";
     insta::assert_snapshot!(load(text, &[]).unwrap_err(), @r"
-    error: Route chat: there is no pool `lama`
+    error: Route chat: rules[0].backendRefs[0].pool: there is no pool `lama`
      --> HERE/mesh.yaml:8:19
       |
     8 |           - pool: lama
