@@ -20,8 +20,23 @@ pub(crate) struct ChatRequest {
     #[serde(default)]
     pub(crate) max_completion_tokens: Option<i64>,
     pub(crate) tools: Option<serde_json::Value>,
+    tool_choice: Option<serde_json::Value>,
     #[serde(flatten)]
     pub(crate) sampling: Sampling,
+}
+
+impl ChatRequest {
+    /// Refuses what a replica without tool calls cannot answer.
+    pub(crate) fn check_tool_choice(&self) -> Result<(), ApiError> {
+        match &self.tool_choice {
+            None => Ok(()),
+            Some(choice) if choice == "auto" || choice == "none" => Ok(()),
+            Some(_) => Err(ApiError::bad_field(
+                "tool_choice",
+                "tool_choice that requires a call needs --tool-call-parser to be set",
+            )),
+        }
+    }
 }
 
 /// One message of a conversation.

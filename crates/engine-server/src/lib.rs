@@ -10,8 +10,9 @@
 //! The whole answer is therefore planned when a request arrives and the engine only decides
 //! *when* each token is due; that makes a token cost one small message.
 //!
-//! What it does not do: understand tools, images or log probabilities; a request for those gets
-//! what a text-only vLLM started without a tool parser would answer.
+//! What it does not do: call tools (they are part of the prompt, and the model never chooses to
+//! call one; a request that insists is refused), see images (refused, as by any text-only model)
+//! and tell log probabilities (always `null`).
 
 mod api;
 mod body;

@@ -39,8 +39,8 @@ pub struct Profile {
 /// Sixteen, vLLM's default block size on CUDA.
 const BLOCK_SIZE: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 
-/// What one token's KV costs to bring back from host memory, ms: 256 KiB at the 54 GB/s that one
-/// PCIe 5 x16 link sustains (the link is shared by the two GPUs).
+/// What one token's KV costs to bring back from host memory, ms: 256 KiB in 4.8 µs, which is
+/// 54 GB/s, about what one PCIe 5 x16 link sustains.
 const HOST_LOAD_32B: f64 = 0.0048;
 
 /// The same for Llama-3.1-8B, which keeps half as much per token.
@@ -62,10 +62,11 @@ impl Profile {
     /// Qwen3-32B in BF16 on two H100 80 GB by tensor parallelism.
     ///
     /// Step costs are fitted to the kernel data of NVIDIA's AIConfigurator 0.12 (residual below
-    /// 8%), the decode overhead `cd` to NVIDIA's measured figures for this pair, against which
-    /// the crate's validation test holds the whole model. KV capacity: 256 KiB a token, 280,000
-    /// to 307,000 reported for this pair at `--gpu-memory-utilization 0.9`. Its 40,960 positions
-    /// are stretched to 131,072 by YaRN, as its model card describes.
+    /// 8%), with 0.045 ms a sequence and 1.5 ms a step of host work on top; the crate's validation
+    /// test holds the whole against NVIDIA's measurements of this pair. KV capacity: 256 KiB a
+    /// token, 280,000 to 307,000 reported for this pair at `--gpu-memory-utilization 0.9`. Its
+    /// 40,960 positions are stretched to 131,072 by YaRN, as its model card describes. The time
+    /// to load an adapter is assumed.
     pub fn qwen3_32b_h100_tp2() -> Self {
         Self {
             name: "qwen3-32b-h100-tp2",
@@ -96,7 +97,7 @@ impl Profile {
     /// Step costs are fitted to the kernel data of NVIDIA's AIConfigurator 0.12 (residual below
     /// 8%); the host overhead (1 ms a step, 0.03 ms a sequence) is carried over from the 32B
     /// fit and not measured. KV capacity: 128 KiB a token in 0.9 × 79 GiB less 15 GiB of weights
-    /// and 3 GiB of activations and graphs.
+    /// and 3 GiB of activations and graphs. The time to load an adapter is assumed.
     pub fn llama_3_1_8b_h100() -> Self {
         Self {
             name: "llama-3.1-8b-h100",

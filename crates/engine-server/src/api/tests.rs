@@ -8,6 +8,7 @@ fn chat(body: &str) -> Result<crate::generate::Limits, ApiError> {
     let request: ChatRequest = parse(body.as_bytes())?;
     check_messages(&request.messages, "m")?;
     request.sampling.check()?;
+    request.check_tool_choice()?;
     let max_tokens = request
         .max_completion_tokens
         .or(request.sampling.max_tokens);
@@ -68,6 +69,7 @@ fn what_vllm_refuses_is_refused() {
         r#","stream_options":{"include_usage":true}"#,
         "when `stream=True`",
     );
+    refused(r#","tool_choice":"required""#, "--tool-call-parser");
     refused(r#","messages":[]"#, "duplicate field");
 }
 

@@ -67,6 +67,7 @@ impl Service {
     fn chat_job(&self, headers: &HeaderMap, body: &Bytes) -> Result<Job, ApiError> {
         let request: ChatRequest = api::parse(body)?;
         request.sampling.check()?;
+        request.check_tool_choice()?;
         let target = self.resolve(request.model.as_deref())?;
         api::check_messages(&request.messages, &target.name)?;
         let ids = template::encode(&request.messages, request.tools.as_ref());
