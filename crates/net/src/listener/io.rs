@@ -20,6 +20,9 @@ use tokio_rustls::server::TlsStream;
 use super::Protocol;
 use super::state::ConnState;
 
+#[cfg(test)]
+mod tests;
+
 /// RFC 9113, section 3.4: what an HTTP/2 client sends first.
 const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How much a lingering close discards at a time.

@@ -237,7 +237,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    fn new(config: ListenerConfig, streams: &Tasks) -> Self {
+    pub(super) fn new(config: ListenerConfig, streams: &Tasks) -> Self {
         let ListenerConfig {
             name, tls, limits, ..
         } = config;

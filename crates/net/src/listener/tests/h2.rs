@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{PAUSE, Server, start};
 use crate::limits::{H2Limits, Limits};
@@ -176,6 +176,17 @@ async fn a_peer_that_answers_no_ping_is_closed() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_in_a_pause_ends_the_exchange() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let (mut sender, driver) = connect(&server).await;
+    let response = sender.send_request(request("/pause", "")).await.unwrap();
+    drop((response, sender, driver));
+    server.connections.wait().await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
 #[tokio::test]
 async fn streams_over_the_bound_wait() {
     let h2 = H2Limits {
@@ -218,7 +229,9 @@ async fn a_flood_of_resets_ends_the_connection() {
         frames.extend([0, 0, 0, 8]);
     }
     let _ = client.0.write_all(&frames).await;
-    client.read_to_end().await;
+    timeout(Duration::from_secs(20), client.read_to_end())
+        .await
+        .unwrap();
     server.connections.wait().await;
 }
 

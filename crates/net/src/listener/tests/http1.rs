@@ -281,6 +281,18 @@ async fn a_client_that_goes_away_ends_the_exchange() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_in_a_pause_ends_the_exchange() {
+    let server = start(Limits::default()).await;
+    let begun = Instant::now();
+    let mut client = server.connect().await;
+    client.get("/pause").await;
+    client.read_until("a\r\n").await;
+    drop(client);
+    server.connections.wait().await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upgraded_connection_has_no_timeouts_and_stays_counted() {
     let server = start(Limits::default()).await;
     let mut client = server.connect().await;
