@@ -41,7 +41,7 @@ pub struct ConnectionPool {
     pub max_requests_per_endpoint: Option<u32>,
     /// Idle connections kept at most per endpoint. 0 keeps none. Default: 128.
     pub max_idle_per_endpoint: u32,
-    /// How long an idle connection is kept. More than 0s. Default: 90s.
+    /// How long an idle connection is kept. More than 0s. Default: 1m30s.
     pub idle_timeout: Duration,
     /// Age from which a connection takes no new request, so that a fleet behind one address is
     /// spread anew. More than 0s. Absent: no limit.

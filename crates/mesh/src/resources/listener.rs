@@ -73,7 +73,7 @@ pub struct ListenerTls {
 }
 
 /// A certificate and its key, in files that are read again when they change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Certificate {
     /// Path of the certificate chain in PEM, leaf first.
@@ -121,7 +121,7 @@ pub struct ListenerTimeouts {
     /// From the opening of a connection (or the first byte of a request) to the end of the
     /// request's head, TLS handshake included. More than 0s. Default: 10s.
     pub header: Duration,
-    /// How long a connection without a request is kept. More than 0s. Default: 75s.
+    /// How long a connection without a request is kept. More than 0s. Default: 1m15s.
     pub idle: Duration,
     /// Longest pause between two pieces of a request's body. More than 0s. Default: 30s.
     pub body_idle: Duration,

@@ -264,7 +264,7 @@ fn endpoints(faults: &mut Faults<'_>, spec: &PoolSpec) -> Vec<EndpointTarget> {
         faults.require(
             unique,
             path,
-            format_args!("`{name}` is given twice: names are unique"),
+            format_args!("repeats `{name}`: names are unique"),
         );
         let path = format_args!("endpoints[{i}].address");
         if let Some(address) = faults.take(path, syntax::host_port(&endpoint.address)) {
@@ -282,10 +282,7 @@ fn check_dns(faults: &mut Faults<'_>, dns: &Dns) {
     faults.require(
         syntax::upstream_host(&dns.host).is_some(),
         "dns.host",
-        format_args!(
-            "`{}` is not a host name: write one such as `vllm.models.svc`",
-            dns.host
-        ),
+        "is not a host name: write one such as `vllm.models.svc`",
     );
     faults.require(dns.port > 0, "dns.port", "is 0: give 1 to 65535");
     faults.require(
@@ -398,7 +395,7 @@ fn tls(faults: &mut Faults<'_>, spec: Option<&UpstreamTls>) -> Option<UpstreamTl
         faults.require(
             syntax::upstream_host(name).is_some(),
             "tls.serverName",
-            format_args!("`{name}` is not a host name: write one such as `api.example.com`"),
+            "is not a host name: write one such as `api.example.com`",
         );
     }
     Some(spec.clone())
@@ -409,11 +406,7 @@ fn models(faults: &mut Faults<'_>, names: &[String]) -> Vec<Arc<str>> {
     for (i, name) in names.iter().enumerate() {
         let path = format_args!("models[{i}]");
         faults.require(!name.is_empty(), path, "is empty: give the name of a model");
-        faults.require(
-            seen.insert(name),
-            path,
-            format_args!("`{name}` is given twice"),
-        );
+        faults.require(seen.insert(name), path, format_args!("repeats `{name}`"));
     }
     names.iter().map(|name| name.as_str().into()).collect()
 }
@@ -430,12 +423,12 @@ fn extra_headers(faults: &mut Faults<'_>, headers: &[Header]) -> Vec<(HeaderName
         };
         let repeated = compiled.iter().any(|(other, _)| *other == name);
         let path = format_args!("headers[{i}].name");
-        faults.require(!repeated, path, format_args!("`{name}` is given twice"));
+        faults.require(!repeated, path, format_args!("repeats `{name}`"));
         let reserved = name == http::header::AUTHORIZATION;
         faults.require(
             !reserved,
             path,
-            "`authorization` is set by `apiKey`, by reference",
+            "is `authorization`, which `apiKey` sets, by reference",
         );
         compiled.push((name, value));
     }
@@ -457,7 +450,7 @@ fn authorization(
             SecretRef::Env(name) => format!("the environment variable `{name}` is not set"),
             SecretRef::File(path) => format!("the file `{path}` cannot be read, or is empty"),
         };
-        faults.add("apiKey", message);
+        faults.report("apiKey", message, None);
         return None;
     };
     let value = HeaderValue::from_str(&format!("Bearer {secret}"));

@@ -60,12 +60,12 @@ fn check_names<'a>(kind: Kind, metas: impl Iterator<Item = &'a Meta>, found: &mu
             if let Err(message) = syntax::check_name(text) {
                 let mended = text.to_ascii_lowercase().replace(['_', ' '], "-");
                 let suggestion = syntax::check_name(&mended).is_ok().then_some(mended);
-                faults.add_with_suggestion(field, message, suggestion);
+                faults.report(field, message, suggestion);
             }
         }
         let unique = seen.insert((meta.namespace(), &meta.name));
         let name = qualified(meta.namespace(), &meta.name);
-        let message = format_args!("there are two of the name `{name}`: names are unique");
+        let message = format_args!("repeats `{name}`: names are unique");
         faults.require(unique, "name", message);
     }
 }
@@ -235,7 +235,7 @@ impl<'a> Routes<'a> {
                 Some(index) => {
                     indices.insert(*index);
                 }
-                None => faults.add_with_suggestion(
+                None => faults.report(
                     format_args!("listeners[{i}]"),
                     format_args!("there is no listener `{name}`"),
                     nearest(&name, self.listeners.keys().map(|name| &**name)),
@@ -260,7 +260,7 @@ impl<'a> Routes<'a> {
             if let Some(name) = &spec.name {
                 let path = format_args!("rules[{index}].name");
                 faults.take(path, syntax::check_name(name));
-                let message = format_args!("`{name}` is the name of another rule of the route");
+                let message = format_args!("repeats `{name}`: names are unique within a route");
                 faults.require(names.insert(name), path, message);
             }
             let place = Place {
@@ -288,7 +288,7 @@ fn hostnames(faults: &mut Faults<'_>, spec: &RouteSpec) -> Vec<Hostname> {
             faults.require(
                 seen.insert(hostname),
                 path,
-                format_args!("`{text}` is given twice"),
+                format_args!("repeats `{text}`"),
             );
         }
     }

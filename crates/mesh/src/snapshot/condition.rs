@@ -330,11 +330,11 @@ impl Patterns {
     pub(super) fn regex(&mut self, source: &str) -> Result<Pattern, String> {
         let compile = || {
             // Parsed alone first: between anchors `a)|(b` would compile, and mean something else.
-            regex_syntax::parse(source).map_err(|error| regex_error(&error.to_string()))?;
+            regex_syntax::parse(source).map_err(|error| regex_error(source, &error.to_string()))?;
             let whole = RegexBuilder::new(&format!("^(?:{source})$"))
                 .size_limit(REGEX_SIZE_LIMIT)
                 .build()
-                .map_err(|error| regex_error(&error.to_string()))?;
+                .map_err(|error| regex_error(source, &error.to_string()))?;
             Ok(Pattern {
                 source: source.into(),
                 whole: Arc::new(whole),
@@ -352,7 +352,7 @@ impl Patterns {
                 .literal_separator(false)
                 .backslash_escape(true)
                 .build()
-                .map_err(|error| format!("is not a glob: {}", error.kind()))?;
+                .map_err(|error| format!("`{source}` is not a glob: {}", error.kind()))?;
             Ok(Arc::new(glob.compile_matcher()))
         };
         self.globs
@@ -363,10 +363,10 @@ impl Patterns {
 }
 
 /// The library's message without its drawing of the expression over several lines.
-fn regex_error(message: &str) -> String {
+fn regex_error(source: &str, message: &str) -> String {
     let last = message.lines().last().unwrap_or_default();
     format!(
-        "is not a regular expression: {}",
+        "`{source}` is not a regular expression: {}",
         last.trim_start_matches("error: ")
     )
 }

@@ -34,7 +34,7 @@ pub use violation::{ResourceId, Violation};
 use crate::resources::{Resources, Secrets};
 
 /// A compiled configuration.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Snapshot {
     listeners: Vec<Arc<Listener>>,
     backends: Vec<Arc<Backend>>,

@@ -141,7 +141,8 @@ pub(super) struct BaseUrl {
 
 /// Parses a base URL. The messages do not repeat it: it may hold a password.
 pub(super) fn base_url(text: &str) -> Result<BaseUrl, &'static str> {
-    const SHAPE: &str = "not an http or https URL: write one such as `https://api.openai.com/v1`";
+    const SHAPE: &str =
+        "this is not an http or https URL: write one such as `https://api.openai.com/v1`";
     let uri: Uri = text.parse().map_err(|_| SHAPE)?;
     let tls = match uri.scheme_str() {
         Some("https") => true,
@@ -150,10 +151,10 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, &'static str> {
     };
     let authority = uri.authority().ok_or(SHAPE)?;
     if authority.as_str().contains('@') {
-        return Err("a URL with user or password: give the key in `apiKey`, by reference");
+        return Err("this URL has a user or password: give the key in `apiKey`, by reference");
     }
     if uri.query().is_some() || text.contains('#') {
-        return Err("a URL with query or fragment: a base URL ends with its path");
+        return Err("this URL has a query or fragment: a base URL ends with its path");
     }
     let own_port = if tls { 443 } else { 80 };
     let port = match authority.port() {
@@ -230,7 +231,8 @@ pub(super) fn mutable_header_name(text: &str) -> Result<HeaderName, String> {
 
 /// The value of a header. The message does not repeat it: it may be a secret.
 pub(super) fn header_value(text: &str) -> Result<HeaderValue, &'static str> {
-    HeaderValue::from_str(text).map_err(|_| "not a header value: use visible ASCII and spaces")
+    HeaderValue::from_str(text)
+        .map_err(|_| "this is not a header value: use visible ASCII and spaces")
 }
 
 /// A path as it stands in a request line: begins with `/`, no query, no fragment.

@@ -93,11 +93,15 @@ impl<'a> Faults<'a> {
         Self { resource, found }
     }
 
-    pub(super) fn add(&mut self, path: impl Display, message: impl Display) {
-        self.add_with_suggestion(path, message, None);
+    /// Notes what is wrong with the field at `path`, said of that field: "is 0: at least 1".
+    pub(super) fn add(&mut self, path: impl Display, predicate: impl Display) {
+        let path = path.to_string();
+        let field = path.rsplit('.').next().unwrap_or_default();
+        self.report(&path, format_args!("`{field}` {predicate}"), None);
     }
 
-    pub(super) fn add_with_suggestion(
+    /// Notes a fault in a sentence of its own.
+    pub(super) fn report(
         &mut self,
         path: impl Display,
         message: impl Display,
@@ -111,18 +115,19 @@ impl<'a> Faults<'a> {
         });
     }
 
-    /// The value, or its error noted as a fault.
+    /// The value, or its error reported.
     pub(super) fn take<T, E: Display>(
         &mut self,
         path: impl Display,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.add(path, error)).ok()
+        result.map_err(|error| self.report(path, error, None)).ok()
     }
 
-    pub(super) fn require(&mut self, holds: bool, path: impl Display, message: impl Display) {
+    /// Notes what is wrong with the field at `path` unless `holds`.
+    pub(super) fn require(&mut self, holds: bool, path: impl Display, predicate: impl Display) {
         if !holds {
-            self.add(path, message);
+            self.add(path, predicate);
         }
     }
 }

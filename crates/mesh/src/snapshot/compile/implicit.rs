@@ -103,8 +103,8 @@ fn check_owners<'a>(
             Some(other) if other != served.id => faults.add(
                 format_args!("models[{i}]"),
                 format_args!(
-                    "`{model}` is served by {other} already: refer to both in a route that says \
-                     how they share it"
+                    "is `{model}`, which {other} serves already: refer to both in a route that \
+                     says how they share it"
                 ),
             ),
             _ => {}

@@ -85,7 +85,7 @@ fn check_combination(faults: &mut Faults<'_>, rule: fmt::Arguments<'_>, seen: &[
         let both = both.join("` and `");
         faults.add(
             format_args!("{rule}.filters"),
-            format_args!("`{both}` exclude each other"),
+            format_args!("hold `{both}`, which exclude each other"),
         );
     }
 }
@@ -159,7 +159,10 @@ fn changed_name(
 ) -> Option<HeaderName> {
     let name = faults.take(at, syntax::mutable_header_name(text))?;
     if names.contains(&name) {
-        faults.add(at, format_args!("`{name}` is changed twice by this filter"));
+        faults.add(
+            at,
+            format_args!("repeats `{name}`, which this filter changes already"),
+        );
     }
     names.push(name.clone());
     Some(name)
@@ -190,10 +193,7 @@ fn exact_host(faults: &mut Faults<'_>, at: fmt::Arguments<'_>, text: &str) -> Op
     match faults.take(at, syntax::hostname(text))? {
         Hostname::Exact(host) => Some(host),
         Hostname::Wildcard(_) => {
-            faults.add(
-                at,
-                format_args!("`{text}` is a wildcard: give one host name"),
-            );
+            faults.add(at, "is a wildcard: give one host name");
             None
         }
     }
@@ -239,7 +239,7 @@ fn compile_redirect(
         Some("http") => Some(false),
         Some("https") => Some(true),
         Some(other) => {
-            let message = format_args!("`{other}` is not a scheme: give `http` or `https`");
+            let message = format_args!("is `{other}`: give `http` or `https`");
             faults.add(format_args!("{at}.scheme"), message);
             None
         }

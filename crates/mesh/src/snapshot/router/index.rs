@@ -59,6 +59,10 @@ impl<'a> Gate<'a> {
 const MAX_HOST: usize = 253;
 
 impl Index {
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "a pattern is compared and hashed by its source"
+    )]
     pub(super) fn build(entries: &[Entry]) -> Self {
         let mut index = Self::default();
         let mut gates = HashSet::with_hasher(FixedState::default());
@@ -244,10 +248,12 @@ impl Bucket {
     }
 }
 
+type ByValue = HashMap<Box<str>, Vec<Rank>>;
+
 /// Entries by the exact value of one of the headers they ask for.
 #[derive(Debug, Default)]
 struct ByHeader {
-    headers: Vec<(HeaderName, HashMap<Box<str>, Vec<Rank>>)>,
+    headers: Vec<(HeaderName, ByValue)>,
     others: Vec<Rank>,
 }
 
@@ -270,7 +276,7 @@ impl ByHeader {
         }
     }
 
-    fn values_of(&mut self, name: HeaderName) -> &mut HashMap<Box<str>, Vec<Rank>> {
+    fn values_of(&mut self, name: HeaderName) -> &mut ByValue {
         let known = self.headers.iter().position(|(other, _)| *other == name);
         let index = known.unwrap_or_else(|| {
             self.headers.push((name, HashMap::default()));

@@ -277,10 +277,8 @@ fn report_dangling(
     let missing = format!("there is no {} `{name}`", kind.name());
     if place.backends.contains_key(&(other, Arc::clone(name))) {
         let other = other.name();
-        faults.add(
-            at,
-            format_args!("{missing}, but a {other} of that name: write `{other}:`"),
-        );
+        let message = format_args!("{missing}, but a {other} of that name: write `{other}:`");
+        faults.report(at, message, None);
         return;
     }
     let known = place
@@ -288,7 +286,7 @@ fn report_dangling(
         .keys()
         .filter(|(of, _)| of == kind)
         .map(|(_, name)| &**name);
-    faults.add_with_suggestion(at, missing, nearest(name, known));
+    faults.report(at, missing, nearest(name, known));
 }
 
 fn tiers(mut targets: Vec<(u8, Target)>) -> Vec<Tier> {
@@ -447,7 +445,7 @@ fn header_conditions(
             continue;
         };
         let unique = conditions.iter().all(|other| other.name != name);
-        let message = format_args!("`{name}` is given twice: only one condition per header");
+        let message = format_args!("repeats `{name}`: only one condition per header");
         faults.require(unique, format_args!("{at}.name"), message);
         conditions.push(HeaderCondition { name, value });
     }
@@ -465,7 +463,7 @@ fn query_conditions(
         let at = format_args!("{at}.queryParams[{i}]");
         let name = &parameter.name;
         let unique = conditions.iter().all(|other| *other.name != **name);
-        let message = format_args!("`{name}` is given twice: only one condition per parameter");
+        let message = format_args!("repeats `{name}`: only one condition per parameter");
         faults.require(unique, format_args!("{at}.name"), message);
         faults.require(!name.is_empty(), format_args!("{at}.name"), "is empty");
         let value = format_args!("{at}.value");
