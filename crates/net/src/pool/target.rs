@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -202,14 +202,6 @@ impl Address {
         match self {
             Self::Socket(address) => address.port(),
             Self::Host { port, .. } => *port,
-        }
-    }
-
-    /// The address itself, if no name needs resolving.
-    pub fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Socket(address) => Some(address.ip()),
-            Self::Host { .. } => None,
         }
     }
 }

@@ -256,7 +256,10 @@ async fn a_reader_goes_on_when_the_one_that_polled_the_source_is_aborted() {
     let _ = aborted.await;
     feeder.send(Ok(Frame::data("late".into()))).unwrap();
     drop(feeder);
-    assert_eq!(survivor.await.unwrap().unwrap(), "late");
+    let survivor = tokio::time::timeout(Duration::from_secs(10), survivor)
+        .await
+        .expect("hangs");
+    assert_eq!(survivor.unwrap().unwrap(), "late");
 }
 
 #[tokio::test]
