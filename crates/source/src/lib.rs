@@ -1,7 +1,7 @@
 //! Where documents come from: files, directories, the environment.
 //!
 //! A [`Source`] is loaded as a whole or refused as a whole: documents are read, secrets resolved,
-//! and a snapshot compiled, so that whoever receives one has nothing left to check. [`watch`] keeps
+//! and a snapshot compiled, so that whoever receives one has nothing left to check. [`watch()`] keeps
 //! a source loaded while its files change. What the documents mean is not known here.
 
 mod defaults;

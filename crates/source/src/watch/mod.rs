@@ -68,7 +68,7 @@ pub fn watch(source: Source) -> Result<(watch::Receiver<State>, Watcher), LoadEr
     ))
 }
 
-/// Watches a source. Made by [`watch`].
+/// Watches a source. Made by [`watch()`].
 #[derive(Debug)]
 pub struct Watcher {
     source: Arc<Source>,
