@@ -1,10 +1,13 @@
 use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::advance;
 
-use super::{H2_PREFACE, Socket, Stream};
+use super::{H2_PREFACE, Socket, Stream, Timer};
 use crate::drain::Drain;
 use crate::limits::Limits;
 use crate::listener::admission::Admission;
@@ -23,6 +26,25 @@ fn socket(tcp: TcpStream) -> Socket {
     let settings = Arc::new(Settings::new(config, &Tasks::new()));
     let (_, drain) = Drain::new();
     Socket::new(tcp, Arc::new(ConnState::new(settings, drain, permit)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_progress_gives_a_peer_its_whole_time_again() {
+    let (timeout, part) = (Duration::from_secs(60), Duration::from_secs(50));
+    let mut timer = Timer::default();
+    let elapsed = |timer: &mut Timer| {
+        let mut cx = Context::from_waker(Waker::noop());
+        timer.poll(&mut cx, timeout).is_ready()
+    };
+    for _ in 0..3 {
+        assert!(!elapsed(&mut timer));
+        advance(part).await;
+        assert!(!elapsed(&mut timer));
+        timer.disarm();
+    }
+    assert!(!elapsed(&mut timer));
+    advance(timeout).await;
+    assert!(elapsed(&mut timer));
 }
 
 /// What a server reads of a client that writes `pieces` one by one.
