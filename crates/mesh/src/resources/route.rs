@@ -30,13 +30,13 @@ pub struct RuleSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Requests the rule is for: those that fit one of these. Empty: all of the route. When a
-    /// request fits several rules, the most specific match wins: exact path, longest prefix,
-    /// regular expression; then method, number of headers, number of query parameters, model
-    /// (exact, longest prefix, glob, regular expression); then the older route, its name, and the
-    /// order of its rules.
+    /// request fits several rules, the most specific match wins: exact host, longest wildcard;
+    /// then exact path, longest prefix, regular expression, any path (`/`); then method, number
+    /// of headers, number of query parameters, model (exact, longest prefix, glob, regular
+    /// expression); then the older route, its name, and the order of its rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub matches: Vec<RouteMatch>,
-    /// Changes to request and response, in this order.
+    /// Changes to request and response, or an answer to it; each kind once at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Filter>,
     /// Where the requests go. Empty only with a requestRedirect or directResponse.

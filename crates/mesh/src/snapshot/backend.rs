@@ -331,6 +331,20 @@ fn check_shared(
     outliers: &OutlierDetection,
     retries: &RetryBudget,
 ) {
+    check_connections(faults, connections);
+    check_outliers(faults, outliers);
+    check_percent(faults, "retryBudget.percent", retries.percent);
+}
+
+fn check_percent(faults: &mut Faults<'_>, path: &str, percent: u8) {
+    faults.require(
+        percent <= 100,
+        path,
+        format_args!("is {percent}: give 0 to 100"),
+    );
+}
+
+fn check_connections(faults: &mut Faults<'_>, connections: &ConnectionPool) {
     faults.require(
         connections.max_requests_per_endpoint != Some(0),
         "connectionPool.maxRequestsPerEndpoint",
@@ -351,6 +365,9 @@ fn check_shared(
         "connectionPool.maxAge",
         "is 0s: leave it out for no limit",
     );
+}
+
+fn check_outliers(faults: &mut Faults<'_>, outliers: &OutlierDetection) {
     faults.require(
         !outliers.base_ejection_time.is_zero(),
         "outlierDetection.baseEjectionTime",
@@ -364,24 +381,13 @@ fn check_shared(
             outliers.base_ejection_time
         ),
     );
-    let percentages = [
-        (
-            "outlierDetection.maxEjectionPercent",
-            outliers.max_ejection_percent,
-        ),
-        (
-            "outlierDetection.minHealthPercent",
-            outliers.min_health_percent,
-        ),
-        ("retryBudget.percent", retries.percent),
-    ];
-    for (path, percent) in percentages {
-        faults.require(
-            percent <= 100,
-            path,
-            format_args!("is {percent}: give 0 to 100"),
-        );
-    }
+    let max = outliers.max_ejection_percent;
+    check_percent(faults, "outlierDetection.maxEjectionPercent", max);
+    check_percent(
+        faults,
+        "outlierDetection.minHealthPercent",
+        outliers.min_health_percent,
+    );
 }
 
 fn tls(faults: &mut Faults<'_>, spec: Option<&UpstreamTls>) -> Option<UpstreamTls> {

@@ -116,17 +116,8 @@ fn headers_are_removed_set_and_added() {
         HeaderMap::from_iter([pair("gone", "x"), pair("one", "old"), pair("many", "1")]);
     headers.append("one", HeaderValue::from_static("older"));
     changes.apply(&mut headers);
-    let mut left: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect();
-    left.sort_by_key(|(name, _)| *name);
-    assert_eq!(
-        left,
-        [("many", "1"), ("many", "2"), ("one", "new")]
-            .map(|(n, v)| (n, HeaderValue::from_static(v)))
-            .iter()
-            .map(|(n, v)| (*n, v))
-            .collect::<Vec<_>>()
-    );
+    let shown = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {value:?}");
+    let mut left: Vec<_> = headers.iter().map(shown).collect();
+    left.sort();
+    assert_eq!(left, [r#"many: "1""#, r#"many: "2""#, r#"one: "new""#]);
 }
