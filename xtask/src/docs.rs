@@ -8,6 +8,9 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf, process::Command};
 
+const HEADER: &str = "# Configuration reference\n\n\
+                      <!-- Written by `cargo xtask docs` from the types of crates/mesh. -->\n\n";
+
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     let path = path(workspace);
     if let Some(directory) = path.parent() {
@@ -37,5 +40,6 @@ fn reference(workspace: &Workspace) -> Result<String> {
     let binary = workspace
         .build("sluicegate", Profile::Dev)?
         .join("sluicegate");
-    process::output(Command::new(binary).args(["schema", "--reference"]))
+    let fields = process::output(Command::new(binary).args(["schema", "--reference"]))?;
+    Ok(format!("{HEADER}{fields}"))
 }
