@@ -259,3 +259,6 @@ pub(super) fn clash(a: SocketAddr, b: SocketAddr) -> bool {
         && a.port() != 0
         && (ip_a == ip_b || covers(ip_a, ip_b) || covers(ip_b, ip_a))
 }
+
+#[cfg(test)]
+mod tests;
