@@ -14,6 +14,10 @@ pub struct Profile {
     pub name: &'static str,
     /// Name of the model as its publisher spells it.
     pub model: &'static str,
+    /// The hardware.
+    pub gpu: &'static str,
+    /// Where the figures come from.
+    pub source: &'static str,
     /// What a step costs.
     pub cost: StepCost,
     /// Tokens whose keys and values fit in the GPU memory left over by the weights.
@@ -71,6 +75,10 @@ impl Profile {
         Self {
             name: "qwen3-32b-h100-tp2",
             model: "Qwen/Qwen3-32B",
+            gpu: "2 × H100 80 GB, tensor parallel",
+            source: "step costs fitted to NVIDIA AIConfigurator 0.12 kernel data (within 8%); KV \
+                     capacity as reported for this pair at gpu-memory-utilization 0.9; adapter \
+                     load time assumed",
             cost: StepCost {
                 floor: 13.7,
                 weights: 4.24,
@@ -102,6 +110,10 @@ impl Profile {
         Self {
             name: "llama-3.1-8b-h100",
             model: "meta-llama/Llama-3.1-8B-Instruct",
+            gpu: "1 × H100 80 GB",
+            source: "step costs fitted to NVIDIA AIConfigurator 0.12 kernel data (within 8%), host \
+                     overhead carried over from the 32B fit; KV capacity computed from memory; \
+                     adapter load time assumed",
             cost: StepCost {
                 floor: 6.35,
                 weights: 1.52,

@@ -64,8 +64,8 @@ pub(crate) struct Run {
     /// How long to stay open for new requests after SIGTERM, unready, so that load balancers notice
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
     pub(crate) drain_delay: Duration,
-    /// How long requests under way may take to finish once the listeners are closed
-    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    /// When, from SIGTERM on, requests still under way are cut; an orchestrator must wait longer
+    #[arg(long, default_value = "25s", value_parser = duration, value_name = "DURATION")]
     pub(crate) drain_deadline: Duration,
     /// Memory for request bodies that are kept for a retry; bodies over it spill to files
     #[arg(long, default_value = "1Gi", value_parser = bytes, value_name = "BYTES")]
@@ -155,9 +155,11 @@ pub(crate) struct Engine {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<mesh::Duration>().map(Into::into).map_err(|error| error.to_string())
+    let parsed = text.parse::<mesh::resources::Duration>();
+    parsed.map(mesh::resources::Duration::get).map_err(|error| error.to_string())
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
-    text.parse::<mesh::ByteSize>().map(Into::into).map_err(|error| error.to_string())
+    let parsed = text.parse::<mesh::resources::ByteSize>();
+    parsed.map(mesh::resources::ByteSize::get).map_err(|error| error.to_string())
 }

@@ -1,0 +1,20 @@
+//! The binary as its users meet it: started as a process, spoken to over sockets.
+//!
+//! Upstreams are the engine server, in this process, or small raw servers where a test needs one
+//! that misbehaves in its own way. Load is bounded in count and ends by itself.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod client;
+mod drain;
+mod faults;
+mod load;
+mod process;
+mod reload;
