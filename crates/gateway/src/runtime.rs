@@ -210,7 +210,7 @@ impl Upstream {
         if let EndpointSource::Static(targets) = &backend.endpoints {
             pool.set_endpoints(targets.iter().map(endpoint_spec).collect());
         }
-        let connections = shared.connections.pool(&key, &backend.connection_pool);
+        let connections = shared.connections.pool(&key, &backend);
         Self { backend, pool, connections, key, tls, dialled: ArcSwap::default() }
     }
 

@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use balance::Time;
 use foldhash::fast::FixedState;
 use llm::{Api, Operation};
 use mesh::resources::ConnectionPool;
+use mesh::snapshot::{Backend, BackendKind};
 use net::budget::BodyBudget;
 use net::replay::SpillConfig;
 use net::tasks::Tasks;
@@ -72,14 +74,15 @@ impl Connections {
     }
 
     /// The pool of a backend: the one there is, unless its bounds have changed.
-    pub(crate) fn pool(&self, key: &Arc<str>, bounds: &ConnectionPool) -> net::pool::Pool {
+    pub(crate) fn pool(&self, key: &Arc<str>, backend: &Backend) -> net::pool::Pool {
+        let bounds = &backend.connection_pool;
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         match pools.get(key) {
             Some((before, pool)) if before == bounds => return pool.clone(),
             Some((_, pool)) => pool.close(),
             None => {}
         }
-        let pool = net::pool::Pool::new(pool_config(bounds), self.tasks.group());
+        let pool = net::pool::Pool::new(pool_config(backend), self.tasks.group());
         let maintained = pool.clone();
         self.upkeep.spawn("connection upkeep", async move { maintained.maintain().await });
         pools.insert(Arc::clone(key), (bounds.clone(), pool.clone()));
@@ -104,12 +107,22 @@ impl Connections {
     }
 }
 
-fn pool_config(bounds: &ConnectionPool) -> net::pool::PoolConfig {
+/// vLLM and SGLang, served by uvicorn, close a connection that was idle for 5 s.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// Cloud load balancers close a connection that was idle for 60 s.
+const PROVIDER_IDLE: Duration = Duration::from_secs(55);
+
+fn pool_config(backend: &Backend) -> net::pool::PoolConfig {
+    let bounds = &backend.connection_pool;
+    let idle = match backend.kind {
+        BackendKind::Pool => POOL_IDLE,
+        BackendKind::Provider => PROVIDER_IDLE,
+    };
     let defaults = net::pool::PoolConfig::default();
     let h2_connections = usize::try_from(bounds.http2_max_connections).unwrap_or(usize::MAX);
     net::pool::PoolConfig {
         max_idle_per_endpoint: usize::try_from(bounds.max_idle_per_endpoint).unwrap_or(usize::MAX),
-        idle_timeout: bounds.idle_timeout.get(),
+        idle_timeout: bounds.idle_timeout.map_or(idle, mesh::resources::Duration::get),
         max_age: bounds.max_age.map_or(defaults.max_age, mesh::resources::Duration::get),
         h2_max_connections: h2_connections.try_into().unwrap_or(defaults.h2_max_connections),
         ..defaults

@@ -41,8 +41,12 @@ pub struct ConnectionPool {
     pub max_requests_per_endpoint: Option<u32>,
     /// Idle connections kept at most per endpoint. 0 keeps none. Default: 128.
     pub max_idle_per_endpoint: u32,
-    /// How long an idle connection is kept. More than 0s. Default: 1m30s.
-    pub idle_timeout: Duration,
+    /// How long an idle HTTP/1.1 connection is kept. Should be less than the upstream's own
+    /// keep-alive timeout, or requests meet connections that are just being closed. More than 0s.
+    /// Absent: 4s for pools, since vLLM and SGLang close after 5s; 55s for providers, since cloud
+    /// load balancers close after 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
     /// Age from which a connection takes no new request, so that a fleet behind one address is
     /// spread anew. More than 0s. Absent: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +62,7 @@ impl Default for ConnectionPool {
         Self {
             max_requests_per_endpoint: None,
             max_idle_per_endpoint: 128,
-            idle_timeout: Duration::from_secs(90),
+            idle_timeout: None,
             max_age: None,
             http2_max_connections: 4,
         }
@@ -75,7 +79,7 @@ pub struct OutlierDetection {
     /// Length of the first ejection; the n-th in close succession is n times as long. More than
     /// 0s. Default: 10s.
     pub base_ejection_time: Duration,
-    /// Length of an ejection at most. At least baseEjectionTime. Default: 5m.
+    /// Length of an ejection at most. At least baseEjectionTime. Default: 1m.
     pub max_ejection_time: Duration,
     /// Percentage of the endpoints that may be ejected at the same time; at least one may be,
     /// unless it is the only one. 0 to 100. Default: 50.
@@ -93,7 +97,7 @@ impl Default for OutlierDetection {
         Self {
             consecutive_errors: 5,
             base_ejection_time: Duration::from_secs(10),
-            max_ejection_time: Duration::from_secs(300),
+            max_ejection_time: Duration::from_secs(60),
             max_ejection_percent: 50,
             min_health_percent: 50,
         }
