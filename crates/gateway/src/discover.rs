@@ -23,12 +23,13 @@ const FIRST: Duration = Duration::from_secs(2);
 /// Follows the names of pools.
 pub(crate) struct Discovery {
     following: Following<Dns>,
+    tasks: Tasks,
 }
 
 impl Discovery {
     /// Follows nothing yet.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { following: Following::new("dns", tasks) }
+        Self { following: Following::new("dns", tasks.clone()), tasks }
     }
 
     /// Resolves the names that are not followed yet, all at once, so that the first request finds
@@ -39,12 +40,16 @@ impl Discovery {
             if let EndpointSource::Dns(dns) = &upstream.backend.endpoints
                 && !self.following.follows(&upstream.key, dns)
             {
-                lookups.push(resolve(Arc::clone(&upstream.pool), dns.clone()));
+                let lookup = resolve(Arc::clone(&upstream.pool), dns.clone());
+                lookups.push(self.tasks.spawn("dns", lookup));
             }
         }
-        for lookup in lookups {
-            let _in_time = tokio::time::timeout(FIRST, lookup).await;
-        }
+        let all = async {
+            for lookup in lookups {
+                let _panicked = lookup.await;
+            }
+        };
+        let _late = tokio::time::timeout(FIRST, all).await;
     }
 
     /// Follows the names of this runtime and no others.

@@ -11,22 +11,30 @@ use http::{HeaderValue, Request};
 use http_body_util::BodyExt;
 use mesh::resources::HealthCheck;
 use net::body::Body;
+use net::pool::{Pool, PoolConfig};
 use net::tasks::Tasks;
 
 use crate::following::Following;
-use crate::runtime::{Runtime, Upstream};
+use crate::runtime::{Dialled, Runtime, Upstream};
 use crate::shared::Shared;
 
 /// Probes the endpoints of pools.
 pub(crate) struct Probing {
     following: Following<HealthCheck>,
     tasks: Tasks,
+    /// Connections of its own: a socket belongs to the runtime that opened it, and traffic must
+    /// not wait for the runtime that probes.
+    connections: Pool,
 }
 
 impl Probing {
     /// Probes nothing yet.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { following: Following::new("health checks", tasks.clone()), tasks }
+        let config = PoolConfig { max_idle_per_endpoint: 1, ..PoolConfig::default() };
+        let connections = Pool::new(config, tasks.clone());
+        let maintained = connections.clone();
+        tasks.spawn("connection upkeep", async move { maintained.maintain().await });
+        Self { following: Following::new("health checks", tasks.clone()), tasks, connections }
     }
 
     /// Probes the endpoints of this runtime and no others.
@@ -38,10 +46,10 @@ impl Probing {
         let wanted = runtime.upstreams().iter().filter_map(check).collect();
         self.following.set(wanted, |key, check| {
             let (shared, key, check) = (Arc::clone(shared), Arc::clone(key), check.clone());
-            let tasks = self.tasks.clone();
+            let (tasks, connections) = (self.tasks.clone(), self.connections.clone());
             async move {
                 loop {
-                    probe_all(&shared, &key, &check, &tasks);
+                    probe_all(&shared, &key, &check, &tasks, &connections);
                     // Jitter keeps the probes of many gateways apart.
                     let pause = check.interval.get().mul_f64(0.9 + 0.2 * fastrand::f64());
                     tokio::time::sleep(pause).await;
@@ -52,23 +60,29 @@ impl Probing {
 }
 
 /// Probes every endpoint that the upstream of this key has now.
-fn probe_all(shared: &Shared, key: &str, check: &HealthCheck, tasks: &Tasks) {
+fn probe_all(
+    shared: &Shared,
+    key: &str,
+    check: &HealthCheck,
+    tasks: &Tasks,
+    connections: &Pool,
+) {
     let runtime = shared.runtime.load();
     let Some(upstream) = runtime.upstreams().iter().find(|upstream| &*upstream.key == key) else {
         return;
     };
     for status in upstream.pool.endpoints() {
         let (upstream, check) = (Arc::clone(upstream), check.clone());
+        let connections = connections.clone();
         tasks.spawn("health check", async move {
-            let ok = probe(&upstream, &status.address, &check).await;
+            let ok = probe(&connections, &upstream.dial(&status.address), &check).await;
             upstream.pool.report_probe(&status.id, ok);
         });
     }
 }
 
 /// Whether the endpoint answers with success in time.
-async fn probe(upstream: &Upstream, address: &balance::Address, check: &HealthCheck) -> bool {
-    let dialled = upstream.dial(address);
+async fn probe(connections: &Pool, dialled: &Dialled, check: &HealthCheck) -> bool {
     let mut request = Request::new(Body::Empty);
     let Ok(path) = check.path.parse() else { return false };
     *request.uri_mut() = path;
@@ -77,7 +91,7 @@ async fn probe(upstream: &Upstream, address: &balance::Address, check: &HealthCh
     request.headers_mut().insert(USER_AGENT, agent);
     let timeout: Duration = check.timeout.get();
     let answered = tokio::time::timeout(timeout, async {
-        let response = upstream.connections.send(&dialled.target, request, timeout).await.ok()?;
+        let response = connections.send(&dialled.target, request, timeout).await.ok()?;
         let status = response.status();
         response.into_body().collect().await.ok()?;
         Some(status.is_success())

@@ -72,8 +72,10 @@ pub struct Gateway {
     admin: Option<Admin>,
     trigger: Trigger,
     drain: DrainConfig,
-    /// Client connections, tunnels and HTTP/2 connections upstream: what a drain waits for.
-    in_flight: Vec<Tasks>,
+    /// Client connections and tunnels: what a drain waits for.
+    in_flight: [Tasks; 2],
+    /// HTTP/2 connections upstream, which last longer than what uses them.
+    upstream: Tasks,
     /// What runs for ever.
     upkeep: Tasks,
     /// One change at a time.
@@ -113,7 +115,8 @@ impl Gateway {
             admin: None,
             trigger,
             drain: config.drain,
-            in_flight: vec![connections, tunnels, upstream],
+            in_flight: [connections, tunnels],
+            upstream,
             upkeep,
             changing: tokio::sync::Mutex::new(0),
             shared,
@@ -188,6 +191,7 @@ impl Gateway {
     pub async fn drain(self) -> drain::Outcome {
         let outcome = drain::run(self.trigger, self.drain, &self.in_flight).await;
         self.shared.connections.close();
+        self.upstream.abort_all();
         self.upkeep.abort_all();
         if let Some(admin) = self.admin {
             admin.close();
