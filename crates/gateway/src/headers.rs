@@ -4,7 +4,8 @@
 //! *Control* headers tell a gateway or an engine where to send a request or whom to believe; a
 //! client must not set them, so they are stripped before any stage reads a header.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{TE, TRANSFER_ENCODING, UPGRADE};
 
 /// Caller-chosen or generated id of a request, echoed in the answer and sent upstream.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,8 +32,9 @@ const CONTROL_PREFIXES: [&str; 2] = ["x-gateway-destination-", "x-sluicegate-"];
 
 /// Credentials that a caller presents to the gateway. They end here: an upstream that is given
 /// them could use them, and a provider must only ever see its own.
-const CREDENTIALS: [HeaderName; 4] = [
+const CREDENTIALS: [HeaderName; 5] = [
     http::header::AUTHORIZATION,
+    http::header::COOKIE,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
@@ -44,18 +46,27 @@ pub(crate) fn strip_control(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     remove_where(headers, |name| {
-        CONTROL_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+        CONTROL_PREFIXES
+            .iter()
+            .any(|prefix| name.as_str().starts_with(prefix))
     });
 }
 
 /// Removes hop-by-hop headers, those that `Connection` names included.
 ///
-/// `te: trailers` survives, since gRPC servers insist on it.
+/// `te: trailers` survives, since gRPC servers insist on it. `proxy-authorization` is for the proxy
+/// that a client talks to, which are we (RFC 9110, section 11.7.2).
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         strip_named_by_connection(headers);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+    for name in [
+        KEEP_ALIVE,
+        PROXY_AUTHORIZATION,
+        PROXY_CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
         headers.remove(name);
     }
     if headers.get(TE).is_some_and(|te| te != "trailers") {
@@ -88,7 +99,10 @@ pub(crate) fn strip_credentials(headers: &mut HeaderMap) {
 /// Says who asked, for upstreams of one's own.
 pub(crate) fn add_forwarded(headers: &mut HeaderMap, client: std::net::IpAddr, tls: bool) {
     let client = client.to_string();
-    let chain = match headers.get(&X_FORWARDED_FOR).and_then(|value| value.to_str().ok()) {
+    let chain = match headers
+        .get(&X_FORWARDED_FOR)
+        .and_then(|value| value.to_str().ok())
+    {
         Some(before) => format!("{before}, {client}"),
         None => client,
     };
@@ -103,7 +117,11 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool)
     if !headers.keys().any(&unwanted) {
         return;
     }
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    let names: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| unwanted(name))
+        .cloned()
+        .collect();
     for name in names {
         headers.remove(name);
     }

@@ -3,7 +3,12 @@ use super::*;
 fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     pairs
         .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        })
         .collect()
 }
 
@@ -18,6 +23,7 @@ fn hop_by_hop_headers_stay_behind() {
     let mut headers = map(&[
         ("connection", "close, X-Private, te"),
         ("keep-alive", "timeout=5"),
+        ("proxy-authorization", "Basic a"),
         ("x-private", "1"),
         ("te", "trailers"),
         ("transfer-encoding", "chunked"),
@@ -50,6 +56,7 @@ fn clients_cannot_steer_or_impersonate() {
 fn a_callers_credentials_end_here() {
     let mut headers = map(&[
         ("authorization", "Bearer a"),
+        ("cookie", "session=a"),
         ("x-api-key", "b"),
         ("api-key", "c"),
         ("x-goog-api-key", "d"),
