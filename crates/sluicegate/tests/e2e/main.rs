@@ -15,6 +15,11 @@
 mod client;
 mod drain;
 mod faults;
+mod grpc;
 mod load;
+mod plain;
 mod process;
+mod raw;
 mod reload;
+mod upstream;
+mod websocket;
