@@ -1,5 +1,5 @@
-//! `docs/configuration.md`: the field reference, written by the binary from the configuration's own
-//! types, so that it cannot say anything else than what is accepted.
+//! `docs/configuration.md`: a preface written by hand, and the field reference, written by the binary
+//! from the configuration's own types, so that it cannot say anything else than what is accepted.
 
 use crate::{
     process,
@@ -8,8 +8,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf, process::Command};
 
-const HEADER: &str = "# Configuration reference\n\n\
-                      <!-- Written by `cargo xtask docs` from the types of crates/mesh. -->\n\n";
+const PREFACE: &str = include_str!("docs/preface.md");
 
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     let path = path(workspace);
@@ -41,5 +40,5 @@ fn reference(workspace: &Workspace) -> Result<String> {
         .build("sluicegate", Profile::Dev)?
         .join("sluicegate");
     let fields = process::output(Command::new(binary).args(["schema", "--reference"]))?;
-    Ok(format!("{HEADER}{fields}"))
+    Ok(format!("{PREFACE}\n{fields}"))
 }
