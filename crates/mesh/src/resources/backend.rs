@@ -48,7 +48,7 @@ pub struct ConnectionPool {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<Duration>,
     /// Age from which a connection takes no new request, so that a fleet behind one address is
-    /// spread anew. More than 0s. Absent: no limit.
+    /// spread anew. More than 0s. Absent: 30m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Duration>,
     /// HTTP/2 connections at most per endpoint; one more is opened when the streams of the others

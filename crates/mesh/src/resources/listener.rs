@@ -86,7 +86,8 @@ pub struct Certificate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ListenerLimits {
-    /// Open connections at most; more wait in the socket's backlog. At least 1. Default: 65536.
+    /// Open connections at most; more are closed as soon as they are accepted. At least 1.
+    /// Default: 65536.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
     /// Open connections at most from one IP address. At least 1. Absent: no such limit.

@@ -224,15 +224,15 @@ impl Default for BackendRef {
 pub struct RouteTimeouts {
     /// To open a connection, TLS handshake included. More than 0s. Default: 5s.
     pub connect: Duration,
-    /// From sending an attempt to the first token of its response (for a plain service, to the
-    /// head). Default: 5m.
+    /// From sending an attempt to the first token of its response, where a stream was asked for.
+    /// Default: 5m.
     pub first_token: Duration,
-    /// Longest pause between two pieces of a response that has begun. Default: 2m.
+    /// Longest pause between two pieces of a stream that has begun. Default: 2m.
     pub between_chunks: Duration,
     /// From the request's head to the end of the response, retries included. Default: 1h.
     pub request: Duration,
-    /// One attempt of a request whose response is not streamed, from sending it to the end of the
-    /// response. Absent: only `request` bounds it.
+    /// One attempt of a request that asks for no stream, from sending it to the end of the
+    /// response (for a plain service, to its head). Absent: only `request` bounds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_request: Option<Duration>,
 }
@@ -250,11 +250,13 @@ impl Default for RouteTimeouts {
 }
 
 /// When a failed attempt is repeated: only as long as nothing of a response has reached the
-/// client, and within the backend's retry budget. Connections that fail are always repeated.
+/// client, and within the backend's retry budget. What never reached an endpoint (a connection
+/// that failed) costs nothing of that budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Repetitions at most, after the first attempt. 0 to 16; 0 repeats nothing. Default: 2.
+    /// Repetitions at most among the backends of one priority, after the first attempt. 0 to 16;
+    /// 0 repeats nothing. Default: 2.
     #[schemars(range(min = 0, max = 16))]
     pub attempts: u8,
     /// Statuses that are repeated, 400 to 599. Default: 429, 500, 502, 503, 504.
