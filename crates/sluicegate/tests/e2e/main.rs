@@ -13,6 +13,7 @@
 )]
 
 mod client;
+mod docs;
 mod drain;
 mod faults;
 mod grpc;
@@ -21,5 +22,7 @@ mod plain;
 mod process;
 mod raw;
 mod reload;
+mod requests;
+mod streams;
 mod upstream;
 mod websocket;

@@ -30,20 +30,46 @@ impl Gateway {
 
     pub async fn start_with(config: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (address, admin) = (free_address(), free_address());
+        let address = free_address();
         let file = directory.path().join("sluicegate.yaml");
         std::fs::write(&file, config.replace("LISTEN", &address.to_string())).unwrap();
+        let config = ["--config", file.to_str().unwrap()];
+        Self::spawn(directory, address, &[&config, arguments].concat(), &[]).await
+    }
+
+    /// Starts without a file, on these variables and no others; it takes the address it always does.
+    pub async fn start_from_environment(variables: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self::spawn(directory, ([127, 0, 0, 1], 8080).into(), &[], variables).await
+    }
+
+    async fn spawn(
+        directory: TempDir,
+        address: SocketAddr,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let admin = free_address();
         let log = std::fs::File::create(directory.path().join("stderr.log")).unwrap();
         let child = Command::new(BINARY)
-            .args(["run", "--config", file.to_str().unwrap()])
-            .args(["--admin", &admin.to_string()])
-            .args(["--access-log", directory.path().join("access.log").to_str().unwrap()])
+            .args(["run", "--admin", &admin.to_string()])
+            .args([
+                "--access-log",
+                directory.path().join("access.log").to_str().unwrap(),
+            ])
             .args(arguments)
+            .env_clear()
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut gateway = Self { child, directory, address, admin };
+        let mut gateway = Self {
+            child,
+            directory,
+            address,
+            admin,
+        };
         gateway.wait_until_ready().await;
         gateway
     }
@@ -57,7 +83,12 @@ impl Gateway {
             assert!(begun.elapsed() < PATIENCE, "not ready: {}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(once(self.admin, get("/readyz")).await.status, 200, "{}", self.log());
+        assert_eq!(
+            once(self.admin, get("/readyz")).await.status,
+            200,
+            "{}",
+            self.log()
+        );
     }
 
     /// What it said on standard error.
@@ -69,7 +100,9 @@ impl Gateway {
     pub fn access_log(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.directory.path().join("access.log"));
         let text = text.unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     pub fn directory(&self) -> &Path {
@@ -100,13 +133,22 @@ impl Gateway {
     pub async fn endpoints(&self) -> Vec<Value> {
         let shown = once(self.admin, get("/endpoints")).await.json();
         let backends = shown["backends"].as_array().unwrap().clone();
-        backends.iter().flat_map(|one| one["endpoints"].as_array().unwrap().clone()).collect()
+        backends
+            .iter()
+            .flat_map(|one| one["endpoints"].as_array().unwrap().clone())
+            .collect()
     }
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.
@@ -142,14 +184,18 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
 pub fn sum(text: &str, name: &str) -> f64 {
     let of = |line: &str| {
         let rest = line.strip_prefix(name)?;
-        rest.starts_with(['{', ' ']).then(|| line.rsplit(' ').next()?.parse::<f64>().ok())?
+        rest.starts_with(['{', ' '])
+            .then(|| line.rsplit(' ').next()?.parse::<f64>().ok())?
     };
     text.lines().filter_map(of).sum()
 }
 
 /// An address that was free a moment ago.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// What the command prints and how it ends.
@@ -192,7 +238,10 @@ pub fn pool_of(engines: &[EngineServer], extra: &str) -> String {
          pools:\n  - name: fleet\n    models: [m]\n{extra}    endpoints:\n"
     );
     for (index, engine) in engines.iter().enumerate() {
-        text.push_str(&format!("      - {{ name: e{index}, address: \"{}\" }}\n", engine.addr()));
+        text.push_str(&format!(
+            "      - {{ name: e{index}, address: \"{}\" }}\n",
+            engine.addr()
+        ));
     }
     text
 }

@@ -54,6 +54,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Waits until the test opens the gate.
     Wait(Gate),
+    /// Opens the gate: everything before has been handed to the socket.
+    Open(Gate),
     /// Does nothing until the other side closes.
     Hang,
     /// Ends the connection.
@@ -73,6 +75,10 @@ impl Gate {
 
     pub fn open(&self) {
         self.0.send_replace(true);
+    }
+
+    pub fn is_open(&self) -> bool {
+        *self.0.borrow()
     }
 
     async fn passed(&self) {
@@ -138,6 +144,7 @@ struct Seen {
     requests: Vec<Received>,
     connections: usize,
     left: usize,
+    sent: usize,
 }
 
 type Script = dyn Fn(&Received) -> Vec<Step> + Send + Sync;
@@ -189,6 +196,11 @@ impl Upstream {
         self.seen.lock().unwrap().requests.len()
     }
 
+    /// Bytes handed to sockets by [`Step::Send`].
+    pub fn sent(&self) -> usize {
+        self.seen.lock().unwrap().sent
+    }
+
     pub fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
@@ -237,7 +249,15 @@ impl Connection {
     /// Does one step; `None` when the connection is over.
     async fn perform(&mut self, step: Step) -> Option<()> {
         match step {
-            Step::Send(bytes) => self.stream.write_all(&bytes).await.ok(),
+            Step::Send(bytes) => {
+                self.stream.write_all(&bytes).await.ok()?;
+                self.seen.lock().unwrap().sent += bytes.len();
+                Some(())
+            }
+            Step::Open(gate) => {
+                gate.open();
+                Some(())
+            }
             Step::Close => None,
             Step::Hang => {
                 self.left().await;

@@ -1,0 +1,101 @@
+//! Requests of every kind that metrics and the access log tell apart.
+
+use std::net::SocketAddr;
+
+use engine_server::{Deaths, EngineServer, FaultSpec};
+use serde_json::{Value, json};
+
+use crate::client::{chat, once, post};
+use crate::process::{Gateway, engine, eventually, free_address};
+use crate::upstream::{Upstream, answer};
+
+const CONFIG: &str = r#"
+listeners:
+  - { name: main, address: LISTEN, exposeEndpoint: true }
+pools:
+  - { name: fleet, models: [m], endpoints: [{ address: "ENGINE" }] }
+  - { name: flaky, models: [dying], endpoints: [{ address: "DYING" }] }
+  - { name: reasoning, models: [thinker], endpoints: [{ address: "THINKER" }] }
+  - { name: nobody, models: [nobody], endpoints: [{ address: "NOBODY" }] }
+  - name: half
+    models: [half]
+    loadBalancer: { policy: RoundRobin }
+    outlierDetection: { consecutiveErrors: 0 }
+    endpoints: [{ address: "ENGINE" }, { address: "NOBODY" }]
+routes:
+  - name: chat
+    rules:
+      - matches: [{ model: { value: m } }]
+        backendRefs: [{ pool: fleet }]
+      - matches: [{ model: { value: falls-back } }]
+        backendRefs: [{ pool: nobody }, { pool: fleet, priority: 1, model: m }]
+      - matches: [{ model: { value: retries } }]
+        backendRefs: [{ pool: half, model: m }]
+"#;
+
+/// An answer with what the simulated engines do not report.
+const REASONED: &str = r#"{"id":"c","object":"chat.completion","model":"thinker-2","choices":[],
+    "usage":{"prompt_tokens":5,"completion_tokens":9,"total_tokens":14,
+    "completion_tokens_details":{"reasoning_tokens":6}}}"#;
+
+/// A gateway that has been asked in every way.
+pub struct Traffic {
+    gateway: Gateway,
+    requests: usize,
+    _engines: [EngineServer; 2],
+    _thinker: Upstream,
+}
+
+impl Traffic {
+    pub async fn of_every_kind() -> Self {
+        let engines = [engine("m", 1000.0).await, engine("dying", 1000.0).await];
+        let death = Some(Deaths { rate: 1.0, after_tokens: 3 });
+        engines[1].faults().replace(FaultSpec { death, ..FaultSpec::default() });
+        let thinker = Upstream::always(answer("200 OK", "application/json", REASONED)).await;
+        let config = CONFIG
+            .replace("ENGINE", &engines[0].addr().to_string())
+            .replace("DYING", &engines[1].addr().to_string())
+            .replace("THINKER", &thinker.address.to_string())
+            .replace("NOBODY", &free_address().to_string());
+        let gateway = Gateway::start(&config).await;
+        let mut traffic = Self { gateway, requests: 0, _engines: engines, _thinker: thinker };
+        traffic.ask().await;
+        traffic
+    }
+
+    async fn ask(&mut self) {
+        let mut known = chat("m", true, 5);
+        let headers = known.headers_mut();
+        headers.insert("user-agent", "docs".parse().unwrap());
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert("traceparent", trace.parse().unwrap());
+        let long = "A sluice holds back what is not wanted yet. ".repeat(50);
+        let message = json!({ "role": "user", "content": long });
+        let cached = json!({ "model": "m", "max_tokens": 2, "messages": [message] });
+        let mut requests = vec![known, chat("unknown", false, 1), chat("thinker", false, 1)];
+        requests.extend([chat("dying", true, 20), chat("falls-back", false, 1)]);
+        requests.extend((0..2).map(|_| post("/v1/chat/completions", &cached)));
+        requests.extend((0..4).map(|_| chat("retries", false, 1)));
+        self.requests = requests.len();
+        for request in requests {
+            once(self.address(), request).await;
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.gateway.address
+    }
+
+    pub async fn scrape(&self) -> String {
+        self.gateway.metrics().await
+    }
+
+    /// The line of each request.
+    pub async fn access_log(&self) -> Vec<Value> {
+        eventually("every line is written", || async {
+            self.gateway.access_log().len() >= self.requests
+        })
+        .await;
+        self.gateway.access_log()
+    }
+}
