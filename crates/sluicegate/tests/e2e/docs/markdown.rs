@@ -24,15 +24,20 @@ impl Page {
     pub fn read(name: &str) -> Self {
         let text = std::fs::read_to_string(root().join(name));
         let text = text.unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name: name.to_owned(), text }
+        Self {
+            name: name.to_owned(),
+            text,
+        }
     }
 
     /// Every page.
     pub fn all() -> Vec<Self> {
         let docs = std::fs::read_dir(root().join("docs")).unwrap();
         let docs = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> =
-            docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+        let mut names: Vec<String> = docs
+            .filter(|name| name.ends_with(".md"))
+            .map(|name| format!("docs/{name}"))
+            .collect();
         names.extend(["README.md".to_owned(), "ARCHITECTURE.md".to_owned()]);
         names.sort();
         names.iter().map(|name| Self::read(name)).collect()
@@ -45,7 +50,10 @@ impl Page {
             if let Some(language) = line.strip_prefix("```") {
                 let inside = lines.by_ref().take_while(|line| *line != "```");
                 let text = inside.map(|line| format!("{line}\n")).collect();
-                blocks.push(Block { language: language.to_owned(), text });
+                blocks.push(Block {
+                    language: language.to_owned(),
+                    text,
+                });
             }
         }
         blocks
@@ -70,14 +78,25 @@ impl Page {
 
     /// The rows of all tables whose first column has this title.
     pub fn rows(&self, title: &str) -> Vec<Vec<String>> {
-        self.tables().into_iter().filter(|table| table.title == title).flat_map(|it| it.rows).collect()
+        self.tables()
+            .into_iter()
+            .filter(|table| table.title == title)
+            .flat_map(|it| it.rows)
+            .collect()
     }
 
     /// The rows of the tables under the heading with this anchor.
     pub fn rows_of(&self, section: &str) -> Vec<Vec<String>> {
-        let tables = self.tables().into_iter().filter(|table| table.section == section);
+        let tables = self
+            .tables()
+            .into_iter()
+            .filter(|table| table.section == section);
         let rows: Vec<_> = tables.flat_map(|table| table.rows).collect();
-        assert!(!rows.is_empty(), "{} has no table under #{section}", self.name);
+        assert!(
+            !rows.is_empty(),
+            "{} has no table under #{section}",
+            self.name
+        );
         rows
     }
 
@@ -91,8 +110,15 @@ impl Page {
             };
             if !inside {
                 inside = true;
-                tables.push(Table { section, title: cells[0].clone(), rows: Vec::new() });
-            } else if !cells.iter().all(|cell| cell.chars().all(|c| c == '-') && !cell.is_empty()) {
+                tables.push(Table {
+                    section,
+                    title: cells[0].clone(),
+                    rows: Vec::new(),
+                });
+            } else if !cells
+                .iter()
+                .all(|cell| cell.chars().all(|c| c == '-') && !cell.is_empty())
+            {
                 tables.last_mut().unwrap().rows.push(cells);
             }
         }
@@ -130,7 +156,9 @@ impl Page {
         }
         let page = Self::read(target.to_str().unwrap());
         let found = page.prose().iter().any(|(section, _)| section == anchor);
-        found.then_some(()).ok_or_else(|| format!("{} has no such heading", page.name))
+        found
+            .then_some(())
+            .ok_or_else(|| format!("{} has no such heading", page.name))
     }
 }
 
@@ -142,21 +170,34 @@ struct Table {
 
 fn cells(line: &str) -> Option<Vec<String>> {
     let inside = line.strip_prefix('|')?.strip_suffix('|')?;
-    Some(inside.split('|').map(|cell| cell.trim().to_owned()).collect())
+    Some(
+        inside
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect(),
+    )
 }
 
 fn heading(line: &str) -> Option<&str> {
     let text = line.trim_start_matches('#');
-    (text.len() < line.len()).then(|| text.strip_prefix(' ')).flatten()
+    (text.len() < line.len())
+        .then(|| text.strip_prefix(' '))
+        .flatten()
 }
 
 /// The anchor that a heading gets.
 fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    let kept = heading
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 /// The code spans of a text.
 pub fn code(text: &str) -> Vec<String> {
-    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }

@@ -22,7 +22,11 @@ use crate::process::{Gateway, engine, eventually};
 const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
 const KEY: &str = "${env:OPENAI_API_KEY}";
 /// What to write when there is nothing else to do: commands that no test needs to run.
-const OTHER_COMMANDS: [&str; 3] = ["cargo build --release", "cargo xtask test", "cargo xtask docs"];
+const OTHER_COMMANDS: [&str; 3] = [
+    "cargo build --release",
+    "cargo xtask test",
+    "cargo xtask docs",
+];
 
 pub struct Session {
     directory: TempDir,
@@ -35,7 +39,12 @@ impl Session {
     pub fn begin() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), "sk-test").unwrap();
-        Self { directory, engines: BTreeMap::new(), gateway: None, printed: String::new() }
+        Self {
+            directory,
+            engines: BTreeMap::new(),
+            gateway: None,
+            printed: String::new(),
+        }
     }
 
     pub async fn follow(&mut self, block: &Block) {
@@ -47,8 +56,9 @@ impl Session {
                 }
             }
             "text" => assert_eq!(self.printed, block.text),
-            // The access log's line has a test of its own; Python is run by the Python tests.
-            "json" | "python" => {}
+            // The access log's line has a test of its own, Python is run by the Python tests, and a
+            // drawing shows nothing to do.
+            "json" | "python" | "none" => {}
             other => panic!("a block of `{other}`, which no test knows: {}", block.text),
         }
     }
@@ -56,7 +66,8 @@ impl Session {
     /// Writes a configuration, and waits until it is live if it is the one that is served.
     async fn write(&mut self, text: &str) {
         let name = text.lines().next().and_then(|line| line.strip_prefix("# "));
-        let name = name.unwrap_or_else(|| panic!("begin with a comment of the file's name: {text}"));
+        let name =
+            name.unwrap_or_else(|| panic!("begin with a comment of the file's name: {text}"));
         std::fs::write(self.directory.path().join(name), text).unwrap();
         self.binary(&["check", "-c", name]);
         let text = self.substituted(text);
@@ -75,13 +86,17 @@ impl Session {
     async fn command(&mut self, words: &[String]) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match &*words {
-            ["sluicegate", arguments @ ..] | ["cargo", "run", "--release", "--", arguments @ ..] => {
+            ["sluicegate", arguments @ ..]
+            | ["cargo", "run", "--release", "--", arguments @ ..] => {
                 self.sluicegate(arguments).await;
             }
             ["curl", arguments @ ..] => self.curl(arguments).await,
             // Set for every command.
             ["export", variable] if variable.starts_with("OPENAI_API_KEY=") => {}
-            other => assert!(OTHER_COMMANDS.contains(&&*other.join(" ")), "no test knows {other:?}"),
+            other => assert!(
+                OTHER_COMMANDS.contains(&&*other.join(" ")),
+                "no test knows {other:?}"
+            ),
         }
     }
 
@@ -175,7 +190,11 @@ struct Asked {
 
 impl Asked {
     fn of(arguments: &[&str]) -> Self {
-        let mut asked = Self { url: Uri::default(), headers: Vec::new(), body: None };
+        let mut asked = Self {
+            url: Uri::default(),
+            headers: Vec::new(),
+            body: None,
+        };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match *argument {
@@ -192,13 +211,22 @@ impl Asked {
     }
 
     fn request(self, to: SocketAddr) -> Request<Full<Bytes>> {
-        let method = if self.body.is_some() { Method::POST } else { Method::GET };
+        let method = if self.body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
         let path = self.url.path_and_query().unwrap().as_str();
-        let mut request = Request::builder().method(method).uri(path).header("host", to.to_string());
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", to.to_string());
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        request.body(Full::from(self.body.unwrap_or_default())).unwrap()
+        request
+            .body(Full::from(self.body.unwrap_or_default()))
+            .unwrap()
     }
 }
 

@@ -49,8 +49,14 @@ pub struct Traffic {
 impl Traffic {
     pub async fn of_every_kind() -> Self {
         let engines = [engine("m", 1000.0).await, engine("dying", 1000.0).await];
-        let death = Some(Deaths { rate: 1.0, after_tokens: 3 });
-        engines[1].faults().replace(FaultSpec { death, ..FaultSpec::default() });
+        let death = Some(Deaths {
+            rate: 1.0,
+            after_tokens: 3,
+        });
+        engines[1].faults().replace(FaultSpec {
+            death,
+            ..FaultSpec::default()
+        });
         let thinker = Upstream::always(answer("200 OK", "application/json", REASONED)).await;
         let config = CONFIG
             .replace("ENGINE", &engines[0].addr().to_string())
@@ -58,7 +64,12 @@ impl Traffic {
             .replace("THINKER", &thinker.address.to_string())
             .replace("NOBODY", &free_address().to_string());
         let gateway = Gateway::start(&config).await;
-        let mut traffic = Self { gateway, requests: 0, _engines: engines, _thinker: thinker };
+        let mut traffic = Self {
+            gateway,
+            requests: 0,
+            _engines: engines,
+            _thinker: thinker,
+        };
         traffic.ask().await;
         traffic
     }
