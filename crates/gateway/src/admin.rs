@@ -48,8 +48,14 @@ impl Admin {
         // A drain of its own: it must answer while the gateway drains.
         let (trigger, watch) = Drain::new();
         let listeners = Listeners::new(view, watch, tasks.clone());
-        listeners.apply(vec![ListenerConfig::plain(NAME, address)]).await?;
-        Ok(Self { listeners, trigger, tasks })
+        listeners
+            .apply(vec![ListenerConfig::plain(NAME, address)])
+            .await?;
+        Ok(Self {
+            listeners,
+            trigger,
+            tasks,
+        })
     }
 
     /// Where it is bound.
@@ -74,7 +80,11 @@ pub(crate) struct View {
 impl View {
     /// A view of `shared`, ready as long as `drain` says so.
     pub(crate) fn new(shared: Arc<Shared>, drain: Watch, registry: Registry) -> Self {
-        Self { shared, drain, registry }
+        Self {
+            shared,
+            drain,
+            registry,
+        }
     }
 
     fn answer(&self, request: &Request<RequestBody>, bound: SocketAddr) -> Response<Full<Bytes>> {
@@ -119,8 +129,12 @@ impl View {
             .upstreams()
             .iter()
             .map(|upstream| {
-                let endpoints: Vec<Value> =
-                    upstream.pool.endpoints().iter().map(|one| endpoint(one, now)).collect();
+                let endpoints: Vec<Value> = upstream
+                    .pool
+                    .endpoints()
+                    .iter()
+                    .map(|one| endpoint(one, now))
+                    .collect();
                 json!({
                     "backend": *upstream.backend.name,
                     "kind": upstream.backend.kind.name(),
@@ -137,9 +151,10 @@ fn endpoint(status: &balance::EndpointStatus, now: balance::Time) -> Value {
         balance::Health::Healthy => ("healthy", None),
         balance::Health::Unprobed => ("unprobed", None),
         balance::Health::Unhealthy => ("unhealthy", None),
-        balance::Health::Ejected { until } => {
-            ("ejected", Some(until.saturating_duration_since(now).as_millis()))
-        }
+        balance::Health::Ejected { until } => (
+            "ejected",
+            Some(until.saturating_duration_since(now).as_millis()),
+        ),
     };
     json!({
         "name": status.id.as_str(),
@@ -177,7 +192,9 @@ fn json_answer(value: &Value) -> Response<Full<Bytes>> {
 fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -212,14 +229,20 @@ fn endpoint_samples(shared: &Shared) -> Vec<EndpointSample> {
     let runtime = shared.runtime.load();
     let mut samples = Vec::new();
     for upstream in runtime.upstreams() {
-        samples.extend(upstream.pool.endpoints().into_iter().map(|status| EndpointSample {
-            backend: Arc::clone(&upstream.backend.name),
-            endpoint: status.id.as_str().into(),
-            in_flight: u64::from(status.in_flight),
-            healthy: status.health == balance::Health::Healthy,
-            waiting: None,
-            kv_cache_usage: None,
-        }));
+        samples.extend(
+            upstream
+                .pool
+                .endpoints()
+                .into_iter()
+                .map(|status| EndpointSample {
+                    backend: Arc::clone(&upstream.backend.name),
+                    endpoint: status.id.as_str().into(),
+                    in_flight: u64::from(status.in_flight),
+                    healthy: status.health == balance::Health::Healthy,
+                    waiting: None,
+                    kv_cache_usage: None,
+                }),
+        );
     }
     samples
 }

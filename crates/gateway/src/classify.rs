@@ -46,7 +46,13 @@ pub(crate) async fn classify(
     exchange: &mut Exchange,
     request: Identified,
 ) -> Result<Classified, Failure> {
-    let Identified { head, body, host, api, entry } = request;
+    let Identified {
+        head,
+        body,
+        host,
+        api,
+        entry,
+    } = request;
     let body = Replay::new(body, &shared.bodies, Arc::clone(&entry.replay));
     let kind = match entry.preview(&host, &head, api.is_some()) {
         Preview::Decided(found) => {
@@ -54,15 +60,22 @@ pub(crate) async fn classify(
             Kind::Plain(found)
         }
         Preview::NeedsModel => match api {
-            Some(api) if api.has_body() => {
-                Kind::Prompt(api, Box::new(scan(runtime, shared, exchange, api, &head, &body).await?))
-            }
+            Some(api) if api.has_body() => Kind::Prompt(
+                api,
+                Box::new(scan(runtime, shared, exchange, api, &head, &body).await?),
+            ),
             Some(api) => Kind::Query(api),
             None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
         },
         Preview::None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
     };
-    Ok(Classified { head, host, entry, body, kind })
+    Ok(Classified {
+        head,
+        host,
+        entry,
+        body,
+        kind,
+    })
 }
 
 async fn scan(
@@ -74,13 +87,17 @@ async fn scan(
     body: &Replay,
 ) -> Result<Scan, Failure> {
     check_encoding(head)?;
-    let Some(schema) = Schema::of(api) else { return Ok(Scan::default()) };
+    let Some(schema) = Schema::of(api) else {
+        return Ok(Scan::default());
+    };
     let mut scanner = Scanner::new(schema, ScanOptions::default());
     let began = Instant::now();
-    body.collect(|piece| scanner.push(piece)).await.map_err(|error| match error {
-        CollectError::Observer(error) => Failure::Scan(error),
-        CollectError::Body(error) => Failure::Body(error),
-    })?;
+    body.collect(|piece| scanner.push(piece))
+        .await
+        .map_err(|error| match error {
+            CollectError::Observer(error) => Failure::Scan(error),
+            CollectError::Body(error) => Failure::Body(error),
+        })?;
     let scan = scanner.finish()?;
     exchange.body_received(scan.body_len, began.elapsed());
     exchange.stream = scan.wants_stream();
@@ -94,9 +111,9 @@ async fn scan(
 /// A compressed body would have to be unpacked to be read, and packed again for no engine's sake.
 fn check_encoding(head: &Parts) -> Result<(), Failure> {
     match head.headers.get(CONTENT_ENCODING) {
-        Some(coding) if coding != "identity" => {
-            Err(Failure::ContentEncoding(String::from_utf8_lossy(coding.as_bytes()).into_owned()))
-        }
+        Some(coding) if coding != "identity" => Err(Failure::ContentEncoding(
+            String::from_utf8_lossy(coding.as_bytes()).into_owned(),
+        )),
         _ => Ok(()),
     }
 }

@@ -63,7 +63,11 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Opens the books on a request whose head is in.
-    pub(crate) fn open<B>(shared: &Arc<Shared>, connection: Arc<ConnInfo>, request: &Request<B>) -> Self {
+    pub(crate) fn open<B>(
+        shared: &Arc<Shared>,
+        connection: Arc<ConnInfo>,
+        request: &Request<B>,
+    ) -> Self {
         let headers = request.headers();
         Self {
             shared: Arc::clone(shared),
@@ -127,11 +131,18 @@ impl Exchange {
     /// Time the gateway itself has cost until now: all of it but the waiting for upstreams and
     /// for the client's body.
     pub(crate) fn overhead(&self) -> Duration {
-        self.upstream.overhead(self.started.elapsed()).saturating_sub(self.waited_for_client)
+        self.upstream
+            .overhead(self.started.elapsed())
+            .saturating_sub(self.waited_for_client)
     }
 
     /// Adds the headers that tell a caller about its request, once the status is decided.
-    pub(crate) fn mark(&mut self, status: http::StatusCode, headers: &mut HeaderMap, endpoint: bool) {
+    pub(crate) fn mark(
+        &mut self,
+        status: http::StatusCode,
+        headers: &mut HeaderMap,
+        endpoint: bool,
+    ) {
         self.status = status.as_u16();
         headers.insert(X_REQUEST_ID, self.request_id.clone());
         headers.insert(X_ATTEMPTS, HeaderValue::from(self.attempts));
@@ -147,16 +158,28 @@ impl Exchange {
     }
 
     /// Closes the books.
-    pub(crate) fn settle(mut self, outcome: Outcome, error: Option<ErrorType>, detail: Option<&str>) {
+    pub(crate) fn settle(
+        mut self,
+        outcome: Outcome,
+        error: Option<ErrorType>,
+        detail: Option<&str>,
+    ) {
         self.close(outcome, error, detail);
     }
 
     /// The labels of this request's series.
     pub(crate) fn labels(&self) -> Labels {
         Labels {
-            route: self.rule.as_ref().map(|rule| Arc::clone(&rule.route)).unwrap_or_default(),
+            route: self
+                .rule
+                .as_ref()
+                .map(|rule| Arc::clone(&rule.route))
+                .unwrap_or_default(),
             backend: self.backend.clone().unwrap_or_default(),
-            gen_ai: self.api.filter(|api| api.has_body()).map(|api| self.gen_ai_labels(api)),
+            gen_ai: self
+                .api
+                .filter(|api| api.has_body())
+                .map(|api| self.gen_ai_labels(api)),
         }
     }
 
@@ -208,7 +231,10 @@ impl Exchange {
             duration,
             time_to_first_token: self.first_token,
             time_per_output_token: self.time_per_output_token(duration),
-            overhead: self.upstream.overhead(duration).saturating_sub(self.waited_for_client),
+            overhead: self
+                .upstream
+                .overhead(duration)
+                .saturating_sub(self.waited_for_client),
             bytes_received: self.bytes_received,
             bytes_sent: self.bytes_sent,
             caller: None,
@@ -224,7 +250,11 @@ impl Exchange {
 
     /// Mean time per output token after the first, for streams whose tokens are known.
     fn time_per_output_token(&self, duration: Duration) -> Option<Duration> {
-        let after_first = self.tokens.output?.checked_sub(1).filter(|tokens| *tokens > 0)?;
+        let after_first = self
+            .tokens
+            .output?
+            .checked_sub(1)
+            .filter(|tokens| *tokens > 0)?;
         let generating = duration.checked_sub(self.first_token?)?;
         self.stream.then(|| generating.div_f64(after_first as f64))
     }
@@ -237,5 +267,8 @@ impl Drop for Exchange {
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<Box<str>> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(Into::into)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(Into::into)
 }

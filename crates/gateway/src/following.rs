@@ -11,13 +11,19 @@ use net::tasks::{Handle, Tasks};
 pub(crate) struct Following<T> {
     name: &'static str,
     tasks: Tasks,
-    running: Mutex<HashMap<Arc<str>, (T, Handle<()>), FixedState>>,
+    running: Mutex<Running<T>>,
 }
+
+type Running<T> = HashMap<Arc<str>, (T, Handle<()>), FixedState>;
 
 impl<T: PartialEq> Following<T> {
     /// No tasks yet.
     pub(crate) fn new(name: &'static str, tasks: Tasks) -> Self {
-        Self { name, tasks, running: Mutex::default() }
+        Self {
+            name,
+            tasks,
+            running: Mutex::default(),
+        }
     }
 
     /// Whether a task follows exactly this.
@@ -33,17 +39,19 @@ impl<T: PartialEq> Following<T> {
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|key, (before, handle)| {
-            let stays = wanted.iter().any(|(other, what)| other == key && what == before);
+            let stays = wanted
+                .iter()
+                .any(|(other, what)| other == key && what == before);
             if !stays {
                 handle.abort();
             }
             stays
         });
         for (key, what) in wanted {
-            if !running.contains_key(&key) {
-                let handle = self.tasks.spawn(self.name, start(&key, &what));
-                running.insert(key, (what, handle));
-            }
+            running.entry(key).or_insert_with_key(|key| {
+                let handle = self.tasks.spawn(self.name, start(key, &what));
+                (what, handle)
+            });
         }
     }
 }

@@ -50,7 +50,11 @@ pub(crate) enum BadHost {
 fn parse(value: &[u8]) -> Result<Authority, BadHost> {
     let authority = Authority::try_from(value).map_err(|_| BadHost::Malformed)?;
     let user_info = value.contains(&b'@');
-    if user_info || authority.host().is_empty() { Err(BadHost::Malformed) } else { Ok(authority) }
+    if user_info || authority.host().is_empty() {
+        Err(BadHost::Malformed)
+    } else {
+        Ok(authority)
+    }
 }
 
 fn same_authority(one: &Authority, other: &Authority) -> bool {
@@ -63,7 +67,8 @@ fn same_authority(one: &Authority, other: &Authority) -> bool {
 pub(crate) fn foreign_origin<'a>(headers: &'a HeaderMap, host: &str) -> Option<&'a str> {
     let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
     let own = origin.parse::<Uri>().is_ok_and(|uri| {
-        uri.host().is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(host))
+        uri.host()
+            .is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(host))
     });
     (!own).then_some(origin)
 }
@@ -74,7 +79,9 @@ pub(crate) fn is_local(host: &str, bound: IpAddr) -> bool {
         return true;
     }
     let literal = host.trim_start_matches('[').trim_end_matches(']');
-    literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || address == bound)
+    literal
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback() || address == bound)
 }
 
 #[cfg(test)]

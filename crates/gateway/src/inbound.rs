@@ -33,7 +33,10 @@ struct Served {
 impl Certificates {
     /// None yet. `tasks` carries what follows the files.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { tasks, loaded: Mutex::default() }
+        Self {
+            tasks,
+            loaded: Mutex::default(),
+        }
     }
 
     /// The snapshot's listeners.
@@ -42,9 +45,12 @@ impl Certificates {
             .listeners()
             .iter()
             .map(|listener| {
-                let tls = self.of(&listener.certificates).map_err(|error| {
-                    StartError::Certificates { listener: Arc::clone(&listener.name), error }
-                })?;
+                let tls =
+                    self.of(&listener.certificates)
+                        .map_err(|error| StartError::Certificates {
+                            listener: Arc::clone(&listener.name),
+                            error,
+                        })?;
                 Ok(ListenerConfig {
                     tls,
                     limits: limits(listener),
@@ -58,7 +64,10 @@ impl Certificates {
     pub(crate) fn retain(&self, snapshot: &Snapshot) {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.retain(|files, served| {
-            let used = snapshot.listeners().iter().any(|one| one.certificates == *files);
+            let used = snapshot
+                .listeners()
+                .iter()
+                .any(|one| one.certificates == *files);
             if !used {
                 served.follower.abort();
             }
@@ -75,10 +84,19 @@ impl Certificates {
             return Ok(Some(Arc::clone(&served.config)));
         }
         let store = CertStore::load(files.iter().map(certificate_files).collect())?;
-        let tls = ServerTls { certificates: Arc::clone(&store), client_auth: ClientAuth::None };
+        let tls = ServerTls {
+            certificates: Arc::clone(&store),
+            client_auth: ClientAuth::None,
+        };
         let config = net::tls::server_config(tls)?;
         let follower = self.tasks.spawn("certificates", store.follow(INTERVAL));
-        loaded.insert(files.to_vec(), Served { config: Arc::clone(&config), follower });
+        loaded.insert(
+            files.to_vec(),
+            Served {
+                config: Arc::clone(&config),
+                follower,
+            },
+        );
         Ok(Some(config))
     }
 }

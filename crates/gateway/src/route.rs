@@ -57,7 +57,13 @@ pub(crate) struct Listing {
 
 /// Finds the rule.
 pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Destination, Failure> {
-    let Classified { head, host, entry, body, kind } = request;
+    let Classified {
+        head,
+        host,
+        entry,
+        body,
+        kind,
+    } = request;
     let (found, prompt, query) = match kind {
         Kind::Plain(found) => (found, None, None),
         Kind::Query(api) => match query(&entry, &host, &head, api)? {
@@ -99,7 +105,9 @@ impl Routed {
 
     /// Whether a streamed answer was asked for.
     pub(crate) fn is_streamed(&self) -> bool {
-        self.prompt.as_ref().is_some_and(|prompt| prompt.scan.wants_stream())
+        self.prompt
+            .as_ref()
+            .is_some_and(|prompt| prompt.scan.wants_stream())
     }
 
     /// Whether the request may be repeated although an upstream has acted on it.
@@ -115,12 +123,17 @@ impl Prompt {
     fn cost(&self) -> Cost {
         let estimate = tokens::estimate(&self.scan, DEFAULT_OUTPUT_TOKENS);
         let bounded = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
-        Cost { prompt_tokens: bounded(estimate.input), output_tokens: bounded(estimate.output) }
+        Cost {
+            prompt_tokens: bounded(estimate.input),
+            output_tokens: bounded(estimate.output),
+        }
     }
 }
 
 fn by_model(entry: &Entry, host: &str, head: &Parts, scan: &Scan) -> Result<Match, Failure> {
-    let Some(model) = &scan.model else { return Err(Failure::NoModel) };
+    let Some(model) = &scan.model else {
+        return Err(Failure::NoModel);
+    };
     entry
         .route(host, head, Some(&model.value))
         .map_err(|unmatched| unserved(unmatched, head, &model.value))
@@ -149,7 +162,9 @@ fn query(entry: &Entry, host: &str, head: &Parts, api: Api) -> Result<Query, Fai
         return Ok(Query::Answer(models));
     }
     let forward = entry.route(host, head, Some(&model));
-    forward.map(Query::Forward).map_err(|unmatched| unserved(unmatched, head, &model))
+    forward
+        .map(Query::Forward)
+        .map_err(|unmatched| unserved(unmatched, head, &model))
 }
 
 fn unserved(unmatched: Unmatched, head: &Parts, model: &str) -> Failure {

@@ -48,7 +48,9 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that begins now.
     pub(crate) fn start() -> Self {
-        Self { epoch: Instant::now() }
+        Self {
+            epoch: Instant::now(),
+        }
     }
 
     /// Time since the start.
@@ -70,7 +72,11 @@ pub(crate) struct Connections {
 impl Connections {
     /// No pools yet. `tasks` carries HTTP/2 connections, `upkeep` what closes idle ones.
     pub(crate) fn new(tasks: Tasks, upkeep: Tasks) -> Self {
-        Self { pools: Mutex::default(), tasks, upkeep }
+        Self {
+            pools: Mutex::default(),
+            tasks,
+            upkeep,
+        }
     }
 
     /// The pool of a backend: the one there is, unless its bounds have changed.
@@ -84,7 +90,10 @@ impl Connections {
         }
         let pool = net::pool::Pool::new(pool_config(backend), self.tasks.group());
         let maintained = pool.clone();
-        self.upkeep.spawn("connection upkeep", async move { maintained.maintain().await });
+        self.upkeep.spawn(
+            "connection upkeep",
+            async move { maintained.maintain().await },
+        );
         pools.insert(Arc::clone(key), (bounds.clone(), pool.clone()));
         pool
     }
@@ -122,9 +131,15 @@ fn pool_config(backend: &Backend) -> net::pool::PoolConfig {
     let h2_connections = usize::try_from(bounds.http2_max_connections).unwrap_or(usize::MAX);
     net::pool::PoolConfig {
         max_idle_per_endpoint: usize::try_from(bounds.max_idle_per_endpoint).unwrap_or(usize::MAX),
-        idle_timeout: bounds.idle_timeout.map_or(idle, mesh::resources::Duration::get),
-        max_age: bounds.max_age.map_or(defaults.max_age, mesh::resources::Duration::get),
-        h2_max_connections: h2_connections.try_into().unwrap_or(defaults.h2_max_connections),
+        idle_timeout: bounds
+            .idle_timeout
+            .map_or(idle, mesh::resources::Duration::get),
+        max_age: bounds
+            .max_age
+            .map_or(defaults.max_age, mesh::resources::Duration::get),
+        h2_max_connections: h2_connections
+            .try_into()
+            .unwrap_or(defaults.h2_max_connections),
         ..defaults
     }
 }

@@ -51,9 +51,18 @@ pub(crate) struct Watchdog {
 impl Watchdog {
     /// Allows `between` from one chunk to the next, and nothing after `end`; `None` if neither is
     /// bounded.
-    pub(crate) fn new(now: Instant, between: Option<Duration>, end: Option<Instant>) -> Option<Self> {
+    pub(crate) fn new(
+        now: Instant,
+        between: Option<Duration>,
+        end: Option<Instant>,
+    ) -> Option<Self> {
         let due = earlier(between.map(|gap| now + gap), end)?;
-        Some(Self { timer: Box::pin(tokio::time::sleep_until(due)), last: now, between, end })
+        Some(Self {
+            timer: Box::pin(tokio::time::sleep_until(due)),
+            last: now,
+            between,
+            end,
+        })
     }
 
     /// A chunk came.

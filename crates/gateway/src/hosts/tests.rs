@@ -3,7 +3,10 @@ use http::HeaderValue;
 use super::*;
 
 fn headers(pairs: &[(http::HeaderName, &'static str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+        .collect()
 }
 
 fn check(uri: &str, hosts: &[&'static str], expect: Result<&str, BadHost>) {
@@ -13,7 +16,11 @@ fn check(uri: &str, hosts: &[&'static str], expect: Result<&str, BadHost>) {
     for (name, value) in pairs {
         map.append(name, HeaderValue::from_static(value));
     }
-    assert_eq!(addressed(&uri, &map).as_deref(), expect.as_ref().map(|host| *host), "{uri} {hosts:?}");
+    assert_eq!(
+        addressed(&uri, &map).as_deref(),
+        expect.as_ref().map(|host| *host),
+        "{uri} {hosts:?}"
+    );
 }
 
 #[test]
@@ -22,8 +29,16 @@ fn exactly_one_host_is_believed() {
     check("/v1/models", &["[::1]:8080"], Ok("[::1]"));
     check("http://example.com/v1", &["example.com"], Ok("example.com"));
     check("http://example.com/v1", &[], Ok("example.com"));
-    check("http://example.com/v1", &["evil.test"], Err(BadHost::Disagree));
-    check("http://example.com:81/v1", &["example.com:82"], Err(BadHost::Disagree));
+    check(
+        "http://example.com/v1",
+        &["evil.test"],
+        Err(BadHost::Disagree),
+    );
+    check(
+        "http://example.com:81/v1",
+        &["example.com:82"],
+        Err(BadHost::Disagree),
+    );
     check("/", &[], Err(BadHost::Missing));
     check("/", &["a", "b"], Err(BadHost::Repeated));
     check("/", &["a", "a"], Err(BadHost::Repeated));
@@ -37,10 +52,18 @@ fn pages_of_other_hosts_are_foreign() {
     let foreign = |origin: &'static str| {
         foreign_origin(&headers(&[(ORIGIN, origin)]), "localhost").map(str::to_owned)
     };
-    assert_eq!(foreign_origin(&HeaderMap::new(), "localhost"), None, "no browser");
+    assert_eq!(
+        foreign_origin(&HeaderMap::new(), "localhost"),
+        None,
+        "no browser"
+    );
     assert_eq!(foreign("http://localhost:3000"), None);
     assert_eq!(foreign("https://LOCALHOST"), None);
-    for origin in ["https://evil.example.com", "http://localhost.evil.test", "null"] {
+    for origin in [
+        "https://evil.example.com",
+        "http://localhost.evil.test",
+        "null",
+    ] {
         assert_eq!(foreign(origin).as_deref(), Some(origin));
     }
 }
