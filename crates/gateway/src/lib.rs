@@ -40,5 +40,8 @@ mod targets;
 mod upgrade;
 mod watchdog;
 
+#[cfg(test)]
+mod tests;
+
 pub use runtime::RuntimeError;
 pub use server::{Config, Gateway, StartError};

@@ -1,0 +1,3 @@
+//! The gateway as a whole, in this process: what is promised of every request whatever happens.
+
+pub(crate) mod fixture;
