@@ -4,7 +4,7 @@
 //! *Control* headers tell a gateway or an engine where to send a request or whom to believe; a
 //! client must not set them, so they are stripped before any stage reads a header.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::header::{TE, TRANSFER_ENCODING, UPGRADE};
 
 /// Caller-chosen or generated id of a request, echoed in the answer and sent upstream.
@@ -23,12 +23,17 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-const CONTROL: [HeaderName; 3] = [
-    HeaderName::from_static("x-gateway-destination-endpoint"),
-    HeaderName::from_static("x-prefiller-host-port"),
-    HeaderName::from_static("x-forwarded-client-cert"),
-];
+const CONTROL: [&str; 2] = ["x-prefiller-host-port", "x-forwarded-client-cert"];
 const CONTROL_PREFIXES: [&str; 2] = ["x-gateway-destination-", "x-sluicegate-"];
+
+/// What proxies before us say of a client.
+const FORWARDED: [HeaderName; 5] = [
+    http::header::FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// Credentials that a caller presents to the gateway. They end here: an upstream that is given
 /// them could use them, and a provider must only ever see its own.
@@ -41,15 +46,23 @@ const CREDENTIALS: [HeaderName; 5] = [
 ];
 
 /// Removes what only the gateway may say.
+///
+/// Names are compared with `_` as `-`: servers in the tradition of CGI cannot tell the two apart.
 pub(crate) fn strip_control(headers: &mut HeaderMap) {
-    for name in &CONTROL {
-        headers.remove(name);
-    }
     remove_where(headers, |name| {
-        CONTROL_PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
+        let name = name.as_str();
+        match name.contains('_') {
+            true => is_control(&name.replace('_', "-")),
+            false => is_control(name),
+        }
     });
+}
+
+fn is_control(name: &str) -> bool {
+    CONTROL.contains(&name)
+        || CONTROL_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 /// Removes hop-by-hop headers, those that `Connection` names included.
@@ -99,10 +112,7 @@ pub(crate) fn strip_credentials(headers: &mut HeaderMap) {
 /// Says who asked, for upstreams of one's own.
 pub(crate) fn add_forwarded(headers: &mut HeaderMap, client: std::net::IpAddr, tls: bool) {
     let client = client.to_string();
-    let chain = match headers
-        .get(&X_FORWARDED_FOR)
-        .and_then(|value| value.to_str().ok())
-    {
+    let chain = match joined(headers, &X_FORWARDED_FOR, ", ") {
         Some(before) => format!("{before}, {client}"),
         None => client,
     };
@@ -111,6 +121,37 @@ pub(crate) fn add_forwarded(headers: &mut HeaderMap, client: std::net::IpAddr, t
     }
     let scheme = if tls { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+}
+
+/// Removes what other proxies said of the client: somebody else's API has no use for it.
+pub(crate) fn strip_forwarded(headers: &mut HeaderMap) {
+    for name in &FORWARDED {
+        headers.remove(name);
+    }
+}
+
+/// Makes one header of cookies that HTTP/2 brought in several (RFC 9113, section 8.2.3): an
+/// HTTP/1.1 server expects one.
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    if let Some(cookies) = joined(headers, &COOKIE, "; ")
+        && let Ok(value) = HeaderValue::try_from(cookies)
+    {
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// All values of a header in their order; `None` if there is none that is text.
+fn joined(headers: &HeaderMap, name: &HeaderName, separator: &str) -> Option<String> {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .map(str::to_owned)
+        .reduce(|all, value| all + separator + &value)
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {

@@ -2,6 +2,7 @@
 //!
 //! Everything refused here costs the client a round trip and us no byte of body.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Request;
@@ -45,8 +46,15 @@ pub(crate) fn identify(
     check_origin(entry, &host, &head)?;
     check_method(api, &head)?;
     strip_control(&mut head.headers);
-    head.headers.insert(X_REQUEST_ID, exchange.request_id.clone());
-    Ok(Identified { head, body, host, api, entry: Arc::clone(entry) })
+    head.headers
+        .insert(X_REQUEST_ID, exchange.request_id.clone());
+    Ok(Identified {
+        head,
+        body,
+        host,
+        api,
+        entry: Arc::clone(entry),
+    })
 }
 
 fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> {
@@ -76,13 +84,37 @@ fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
 
 /// A path that an upstream would resolve to another one (`/public/../admin`) was matched as what
 /// it is not. Clients resolve such paths before they send them; who does not is refused.
+///
+/// Servers differ in what they take for such a path: some decode `%2f` before they resolve, some
+/// take `\` for a slash, some drop what follows a `;`. What any of them would resolve is refused.
 fn check_path(path: &str) -> Result<(), Failure> {
+    if !path.contains('.') && !path.contains('%') {
+        return Ok(());
+    }
+    let plain = unescaped(path);
     let is_dots = |segment: &str| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        plain == "." || plain == ".."
+        let name = segment.split_once(';').map_or(segment, |(name, _)| name);
+        name == "." || name == ".."
     };
-    match path.split(['/', '\\']).any(is_dots) {
+    match plain.split(['/', '\\']).any(is_dots) {
         true => Err(Failure::DotSegments),
         false => Ok(()),
     }
 }
+
+/// The path with the escapes undone that hide dots and slashes.
+fn unescaped(path: &str) -> Cow<'_, str> {
+    const ESCAPES: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%5c", "\\"), ("%3b", ";")];
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let lower = path.to_ascii_lowercase();
+    Cow::Owned(
+        ESCAPES
+            .iter()
+            .fold(lower, |path, (from, to)| path.replace(from, to)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

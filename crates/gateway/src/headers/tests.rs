@@ -77,3 +77,57 @@ fn the_forwarded_chain_grows() {
     assert_eq!(headers["x-forwarded-for"], "192.0.2.7, 192.0.2.7");
     assert_eq!(headers["x-forwarded-proto"], "https");
 }
+
+#[test]
+fn a_control_header_is_known_by_its_underscores_too() {
+    let mut headers = map(&[
+        ("x_sluicegate_endpoint", "a"),
+        ("x-gateway_destination-endpoint", "10.0.0.1:80"),
+        ("x_forwarded_client_cert", "By=spiffe://x"),
+        ("x_custom", "kept"),
+    ]);
+    headers.append("x-sluicegate-attempts", HeaderValue::from_static("1"));
+    headers.append("x-sluicegate-attempts", HeaderValue::from_static("2"));
+    strip_control(&mut headers);
+    assert_eq!(names(&headers), ["x_custom"]);
+}
+
+#[test]
+fn a_forwarded_chain_in_several_lines_stays_whole() {
+    let mut headers = HeaderMap::new();
+    headers.append("x-forwarded-for", HeaderValue::from_static("198.51.100.1"));
+    headers.append(
+        "x-forwarded-for",
+        HeaderValue::from_static("203.0.113.9, 10.0.0.1"),
+    );
+    add_forwarded(&mut headers, [192, 0, 2, 7].into(), false);
+    let chain: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    assert_eq!(chain, ["198.51.100.1, 203.0.113.9, 10.0.0.1, 192.0.2.7"]);
+}
+
+#[test]
+fn others_are_told_nothing_of_the_way() {
+    let mut headers = map(&[
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-real-ip", "192.0.2.7"),
+        ("forwarded", "for=192.0.2.7"),
+        ("accept", "*/*"),
+    ]);
+    strip_forwarded(&mut headers);
+    assert_eq!(names(&headers), ["accept"]);
+}
+
+#[test]
+fn cookies_become_one_header() {
+    let mut headers = HeaderMap::new();
+    join_cookies(&mut headers);
+    assert!(headers.is_empty());
+    headers.append("cookie", HeaderValue::from_static("a=1"));
+    join_cookies(&mut headers);
+    headers.append("cookie", HeaderValue::from_static("b=2"));
+    join_cookies(&mut headers);
+    assert_eq!(
+        headers.get_all("cookie").iter().collect::<Vec<_>>(),
+        ["a=1; b=2"]
+    );
+}
