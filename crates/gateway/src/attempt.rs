@@ -2,9 +2,8 @@
 //!
 //! An answer has *begun* at its first text, reasoning, refusal or tool call; until then the client
 //! has seen nothing and every failure may be repeated elsewhere. Repeating costs somebody's
-//! capacity, so it is bounded three times: by the rule's count of attempts, by the pool's retry
-//! budget, and by the request's total time. An attempt that never reached an endpoint costs
-//! nothing and spends no budget.
+//! capacity, so it is bounded three times: by the rule's count of attempts, by the backend's retry
+//! budget (see [`targets`](crate::targets)), and by the request's total time.
 
 mod failed;
 mod hold;
@@ -52,37 +51,43 @@ pub(crate) async fn run(
     exchange: &mut Exchange,
     routed: &Routed,
 ) -> Result<Ran, Failure> {
-    let end = routed.rule.timeouts.request.map(|limit| exchange.started + limit);
+    let end = routed
+        .rule
+        .timeouts
+        .request
+        .map(|limit| exchange.started + limit);
     let mut targets = Targets::new(&routed.rule, runtime);
     let mut last: Option<Failed> = None;
     loop {
-        let now = shared.clock.now();
-        if let Some(failed) = &last
-            && !failed.may_repeat(now)
-        {
-            break;
+        if is_over(end) {
+            return Err(Failure::timeout(Timeout::Request, &routed.rule.timeouts));
         }
-        let mut candidate = match targets.next(routed.cost, now) {
+        let free = last.as_ref().is_some_and(|failed| failed.free);
+        let mut candidate = match targets.next(routed.cost, free, shared.clock.now()) {
             Ok(candidate) => candidate,
             Err(exhausted) => return give_up(last, Some(exhausted), routed),
         };
-        note_repeat(shared, exchange, last.as_ref(), &candidate);
         let place = Place::new(&mut candidate, shared);
-        if candidate.again {
-            back_off(routed, exchange.attempts, end).await?;
+        if candidate.again && !back_off(routed, exchange.attempts, end).await {
+            return give_up(last, None, routed);
         }
+        note_repeat(shared, exchange, last.as_ref(), &candidate);
         match once::attempt(shared, exchange, routed, &candidate, place, end).await {
             Ok(begun) => return Ok(Ran::Begun(Box::new(begun))),
             Err(failed) if !failed.repeatable => return give_up(Some(failed), None, routed),
             Err(failed) => {
                 if failed.reason == Reason::Status(429) {
-                    targets.was_busy(candidate.endpoint.id());
+                    targets.was_busy();
                 }
                 last = Some(failed);
             }
         }
     }
-    give_up(last, None, routed)
+}
+
+/// Whether the time for the whole request is over: nothing more may be sent then.
+fn is_over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
 }
 
 /// Counts a retry or a fallback, by what the attempt before it failed of.
@@ -97,15 +102,16 @@ fn note_repeat(shared: &Shared, exchange: &Exchange, last: Option<&Failed>, next
 }
 
 /// Waits before an endpoint is asked again: exponentially longer, with full jitter (AWS
-/// Architecture Blog, "Exponential Backoff And Jitter"), and never beyond the end.
-async fn back_off(routed: &Routed, attempts: u32, end: Option<Instant>) -> Result<(), Failure> {
+/// Architecture Blog, "Exponential Backoff And Jitter"). False, at once, if the request would be
+/// over by then.
+async fn back_off(routed: &Routed, attempts: u32, end: Option<Instant>) -> bool {
     let longest = routed.rule.retry.backoff(attempts.saturating_sub(1));
     let wait = longest.mul_f64(fastrand::f64());
-    if end.is_some_and(|end| Instant::now() + wait >= end) {
-        return Err(Failure::timeout(Timeout::Request, &routed.rule.timeouts));
+    if is_over(end.and_then(|end| end.checked_sub(wait))) {
+        return false;
     }
     tokio::time::sleep(wait).await;
-    Ok(())
+    true
 }
 
 /// The end of a request that no attempt could answer.
@@ -115,9 +121,14 @@ fn give_up(
     routed: &Routed,
 ) -> Result<Ran, Failure> {
     match (last, exhausted.and_then(|exhausted| exhausted.refused)) {
-        (Some(Failed { answer: Some(answer), reason, .. }), _) => {
-            Ok(Ran::Relay(answer, reason.error_type()))
-        }
+        (
+            Some(Failed {
+                answer: Some(answer),
+                reason,
+                ..
+            }),
+            _,
+        ) => Ok(Ran::Relay(answer, reason.error_type())),
         (Some(failed), _) => Err(failed.into_failure(routed)),
         (None, Some((backend, reason))) => Err(Failure::NoEndpoint { backend, reason }),
         (None, None) => Err(Failure::NoRoute(routed.head.uri.path().to_owned())),

@@ -29,7 +29,9 @@ pub(crate) enum Failure {
     BadHost(#[from] BadHost),
     #[error("this listener does not serve the host `{0}`; it is not among its allowedHosts")]
     ForeignHost(String),
-    #[error("pages of this origin may not call here; it is not among the listener's allowedOrigins")]
+    #[error(
+        "pages of this origin may not call here; it is not among the listener's allowedOrigins"
+    )]
     ForeignOrigin,
     #[error("the path has `.` or `..` segments: resolve them before sending")]
     DotSegments,
@@ -47,10 +49,19 @@ pub(crate) enum Failure {
     NoRoute(String),
     #[error("the request body could not be read: {0}")]
     Body(#[from] ReplayError),
+    #[error("a request of this method or with so long a path cannot be forwarded")]
+    Unsendable,
     #[error("{backend} cannot serve now: {reason}")]
-    NoEndpoint { backend: Arc<str>, reason: PickError },
+    NoEndpoint {
+        backend: Arc<str>,
+        reason: PickError,
+    },
     #[error("{backend} did not answer: {detail}")]
-    Upstream { backend: Arc<str>, detail: &'static str, error: ErrorType },
+    Upstream {
+        backend: Arc<str>,
+        detail: &'static str,
+        error: ErrorType,
+    },
     #[error("no answer in time: the route's timeout `{}` of {limit:?} has passed", timeout.field())]
     Timeout { timeout: Timeout, limit: Duration },
 }
@@ -65,15 +76,20 @@ impl Failure {
             Timeout::BackendRequest => timeouts.backend_request,
             Timeout::Request => timeouts.request,
         };
-        Self::Timeout { timeout, limit: limit.unwrap_or_default() }
+        Self::Timeout {
+            timeout,
+            limit: limit.unwrap_or_default(),
+        }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::BadHost(_) | Self::DotSegments | Self::NoModel | Self::Scan(_) => {
-                ErrorKind::InvalidRequest
-            }
-            Self::ContentEncoding(_) => ErrorKind::InvalidRequest,
+            Self::BadHost(_)
+            | Self::DotSegments
+            | Self::NoModel
+            | Self::Scan(_)
+            | Self::ContentEncoding(_)
+            | Self::Unsendable => ErrorKind::InvalidRequest,
             Self::ForeignHost(_) | Self::ForeignOrigin => ErrorKind::PermissionDenied,
             Self::MethodNotAllowed { .. } => ErrorKind::MethodNotAllowed,
             Self::UnknownModel(_) | Self::NoRoute(_) => ErrorKind::NotFound,
@@ -86,9 +102,11 @@ impl Failure {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::BadHost(_) | Self::DotSegments | Self::NoModel | Self::Scan(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadHost(_)
+            | Self::DotSegments
+            | Self::NoModel
+            | Self::Scan(_)
+            | Self::Unsendable => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
@@ -148,10 +166,14 @@ impl Failure {
     pub(crate) fn response(&self, api: Option<Api>, grpc: bool) -> Response<ResponseBody> {
         let mut response = if grpc { self.grpc() } else { self.http(api) };
         if let Self::NoEndpoint { .. } = self {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SOON));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(RETRY_SOON));
         }
         if let Self::MethodNotAllowed { allow, .. } = self {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allow));
         }
         response
     }

@@ -5,7 +5,7 @@
 //! change spliced.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
 use http::header::{HeaderMap, HeaderValue, UPGRADE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
@@ -14,37 +14,48 @@ use mesh::snapshot::{Backend, BackendKind, Target};
 use net::body::Body;
 use net::replay::Patch;
 
-use crate::headers::{add_forwarded, strip_credentials, strip_hop_by_hop};
+use crate::headers::{
+    add_forwarded, join_cookies, strip_credentials, strip_forwarded, strip_hop_by_hop,
+};
 use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
 
-/// The request for one attempt.
-pub(crate) fn request(routed: &Routed, candidate: &Candidate<'_>) -> Request<Body> {
+/// The request for one attempt; `None` if the path that it is rewritten to is too long for one.
+pub(crate) fn request(routed: &Routed, candidate: &Candidate<'_>) -> Option<Request<Body>> {
     let target = candidate.target;
+    let uri = uri(routed, &target.backend)?;
     let mut request = Request::new(body(routed, target));
     *request.method_mut() = routed.head.method.clone();
-    *request.uri_mut() = uri(routed, &target.backend);
+    *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers(routed, candidate);
-    request
+    Some(request)
+}
+
+/// The protocol that the upstream is asked to switch to. Only a plain service is.
+pub(crate) fn upgrade(routed: &Routed, backend: &Backend) -> Option<HeaderValue> {
+    upgrade::requested(&routed.head.headers).filter(|_| backend.dialect.is_none())
 }
 
 fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
     let backend = &*candidate.target.backend;
-    let upgrade = upgrade::requested(&routed.head.headers).filter(|_| backend.dialect.is_none());
+    let upgrade = upgrade(routed, backend);
     let mut headers = routed.head.headers.clone();
     strip_hop_by_hop(&mut headers);
-    headers.remove(CONTENT_LENGTH);
     headers.remove(EXPECT);
     headers.remove(HOST);
     if routed.api().is_some() {
         strip_credentials(&mut headers);
         // A stream is watched for usage, its end and errors, so it must come as it is.
-        headers.remove(ACCEPT_ENCODING);
+        // Without the header any coding would do (RFC 9110, section 12.5.3).
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    } else {
+        join_cookies(&mut headers);
     }
-    if backend.kind == BackendKind::Pool {
-        add_forwarded(&mut headers, routed.client, routed.tls);
+    match backend.kind {
+        BackendKind::Pool => add_forwarded(&mut headers, routed.client, routed.tls),
+        BackendKind::Provider => strip_forwarded(&mut headers),
     }
     for (name, value) in &backend.headers {
         headers.insert(name, value.clone());
@@ -66,7 +77,9 @@ fn host(routed: &Routed, candidate: &Candidate<'_>) -> HeaderValue {
     let backend = &*candidate.target.backend;
     let client = || {
         let plain = backend.dialect.is_none();
-        plain.then(|| routed.head.headers.get(HOST).cloned()).flatten()
+        plain
+            .then(|| routed.head.headers.get(HOST).cloned())
+            .flatten()
     };
     routed
         .rule
@@ -78,13 +91,13 @@ fn host(routed: &Routed, candidate: &Candidate<'_>) -> HeaderValue {
         .unwrap_or_else(|| candidate.dialled.host.clone())
 }
 
-fn uri(routed: &Routed, backend: &Backend) -> Uri {
+fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {
     let path = path(routed, backend);
     let whole = match routed.head.uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
-    PathAndQuery::try_from(whole).map(Uri::from).unwrap_or_else(|_| Uri::from_static("/"))
+    PathAndQuery::try_from(whole).map(Uri::from).ok()
 }
 
 /// An API's path stands below the backend's base path, whatever stood before it at the client; a
@@ -108,7 +121,10 @@ fn body(routed: &Routed, target: &Target) -> Body {
 
 /// The edits that this target needs; `None` if the client's bytes will do.
 fn patch(prompt: &Prompt, target: &Target) -> Option<Box<dyn Patch>> {
-    let rewrite = Rewrite { model: target.model.as_deref(), include_usage: true };
+    let rewrite = Rewrite {
+        model: target.model.as_deref(),
+        include_usage: true,
+    };
     let edits = Edits::rewrite(&prompt.scan, &rewrite);
     (!edits.is_empty()).then(|| Box::new(Spliced::new(&edits)) as Box<dyn Patch>)
 }
@@ -121,7 +137,10 @@ struct Spliced {
 
 impl Spliced {
     fn new(edits: &Edits) -> Self {
-        Self { splicer: Some(edits.splicer()), delta: edits.delta() }
+        Self {
+            splicer: Some(edits.splicer()),
+            delta: edits.delta(),
+        }
     }
 }
 

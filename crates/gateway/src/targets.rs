@@ -5,7 +5,16 @@
 //! a tier has nothing left, or has had its share of attempts, the next tier is asked. Each tier
 //! has its own count of attempts: a fallback that only the last attempt may reach is none.
 //!
+//! What was tried is an endpoint *of a backend, for a model*: two accounts at one provider share
+//! its host name and not its quota, and the smaller model that a route falls back to is often
+//! served where the larger one has just failed.
+//!
 //! Only when nothing new is left anywhere may an endpoint be asked twice.
+//!
+//! The first attempt at a backend is always allowed and earns its retry budget; every further one
+//! there must be paid from it, unless the attempt before never reached an endpoint. So a budget
+//! bounds what retries add to a backend that is in trouble, and never stands between a request and
+//! its fallback: an outage of the first tier is just when every request needs the second.
 
 use std::sync::Arc;
 
@@ -36,6 +45,21 @@ pub(crate) struct Exhausted {
     pub(crate) refused: Option<(Arc<str>, PickError)>,
 }
 
+/// An endpoint that this request was sent to.
+struct Tried<'a> {
+    backend: usize,
+    model: Option<&'a str>,
+    endpoint: EndpointId,
+    /// It asked to be left alone: not asked again, even when nothing else is left.
+    busy: bool,
+}
+
+impl Tried<'_> {
+    fn is_of(&self, target: &Target) -> bool {
+        self.backend == target.backend.index && self.model == target.model.as_deref()
+    }
+}
+
 /// The way of one request through a rule's targets.
 pub(crate) struct Targets<'a> {
     rule: &'a Rule,
@@ -44,9 +68,11 @@ pub(crate) struct Targets<'a> {
     attempts_left: u32,
     made: u32,
     again: bool,
-    tried: SmallVec<[EndpointId; 4]>,
-    /// Endpoints that said they are busy: not asked again, even when nothing else is left.
-    busy: SmallVec<[EndpointId; 2]>,
+    tried: SmallVec<[Tried<'a>; 4]>,
+    /// Indices in the snapshot of the backends that attempts were made at.
+    asked: SmallVec<[usize; 4]>,
+    /// Those of them whose budget has paid for an attempt that is yet to be made.
+    paid: SmallVec<[usize; 2]>,
     /// Indices of the tier's targets whose pools have nothing left for this request.
     spent: SmallVec<[usize; 4]>,
     /// The ordered alternatives of the last pick, and the target they belong to.
@@ -65,35 +91,56 @@ impl<'a> Targets<'a> {
             made: 0,
             again: false,
             tried: SmallVec::new(),
-            busy: SmallVec::new(),
+            asked: SmallVec::new(),
+            paid: SmallVec::new(),
             spent: SmallVec::new(),
             alternatives: None,
             refused: None,
         }
     }
 
-    /// Picks and reserves the next endpoint.
-    pub(crate) fn next(&mut self, cost: Cost, now: Time) -> Result<Candidate<'a>, Exhausted> {
-        while let Some(tier) = self.rule.tiers().get(self.tier) {
-            if self.attempts_left > 0
-                && let Some(candidate) = self.next_in(tier, cost, now)
-            {
-                self.attempts_left -= 1;
-                self.made += 1;
-                return Ok(candidate);
+    /// Picks and reserves the next endpoint. `free` tells that the attempt before this one never
+    /// reached an endpoint.
+    pub(crate) fn next(
+        &mut self,
+        cost: Cost,
+        free: bool,
+        now: Time,
+    ) -> Result<Candidate<'a>, Exhausted> {
+        loop {
+            while let Some(tier) = self.rule.tiers().get(self.tier) {
+                if self.attempts_left > 0
+                    && let Some(candidate) = self.next_in(tier, cost, free, now)
+                {
+                    self.attempts_left -= 1;
+                    self.made += 1;
+                    return Ok(candidate);
+                }
+                self.descend();
             }
-            self.descend();
+            if !self.start_again() {
+                return Err(Exhausted {
+                    refused: self.refused.take(),
+                });
+            }
         }
-        if self.start_again() { self.next(cost, now) } else { Err(self.exhausted()) }
     }
 
     /// Notes that the endpoint just tried asked to be left alone (429).
-    pub(crate) fn was_busy(&mut self, endpoint: &EndpointId) {
-        self.busy.push(endpoint.clone());
+    pub(crate) fn was_busy(&mut self) {
+        if let Some(last) = self.tried.last_mut() {
+            last.busy = true;
+        }
     }
 
-    fn next_in(&mut self, tier: &'a Tier, cost: Cost, now: Time) -> Option<Candidate<'a>> {
-        if let Some(candidate) = self.next_alternative(tier, cost, now) {
+    fn next_in(
+        &mut self,
+        tier: &'a Tier,
+        cost: Cost,
+        free: bool,
+        now: Time,
+    ) -> Option<Candidate<'a>> {
+        if let Some(candidate) = self.next_alternative(tier, cost, free, now) {
             return Some(candidate);
         }
         while let Some((index, target)) = self.draw(tier) {
@@ -101,7 +148,16 @@ impl<'a> Targets<'a> {
                 self.spent.push(index);
                 continue;
             };
-            let request = PickRequest { cost, exclude: &self.tried, ..PickRequest::default() };
+            if !free && !self.is_affordable(upstream, now) {
+                self.spent.push(index);
+                continue;
+            }
+            let exclude = self.excluded(target);
+            let request = PickRequest {
+                cost,
+                exclude: &exclude,
+                ..PickRequest::default()
+            };
             match upstream.pool.pick(&request, now, fastrand::u64(..)) {
                 Ok(pick) => {
                     self.alternatives = Some((index, pick.alternatives));
@@ -116,13 +172,23 @@ impl<'a> Targets<'a> {
         None
     }
 
-    fn next_alternative(&mut self, tier: &'a Tier, cost: Cost, now: Time) -> Option<Candidate<'a>> {
+    fn next_alternative(
+        &mut self,
+        tier: &'a Tier,
+        cost: Cost,
+        free: bool,
+        now: Time,
+    ) -> Option<Candidate<'a>> {
         let (index, mut endpoints) = self.alternatives.take()?;
         let target = tier.targets().get(index)?;
         let upstream = self.runtime.upstream(&target.backend)?;
+        if !free && !self.is_affordable(upstream, now) {
+            return None;
+        }
+        let exclude = self.excluded(target);
         while !endpoints.is_empty() {
             let endpoint = endpoints.remove(0);
-            if self.tried.contains(endpoint.id()) {
+            if exclude.contains(endpoint.id()) {
                 continue;
             }
             if let Ok(token) = upstream.pool.reserve(&endpoint, &cost, now) {
@@ -133,6 +199,25 @@ impl<'a> Targets<'a> {
         None
     }
 
+    /// Whether the backend's budget bears another attempt there, which it then pays for.
+    fn is_affordable(&mut self, upstream: &Upstream, now: Time) -> bool {
+        let index = upstream.backend.index;
+        if !self.asked.contains(&index) || self.paid.contains(&index) {
+            return true;
+        }
+        let paid = upstream.pool.retry_budget().withdraw(now);
+        if paid {
+            self.paid.push(index);
+        }
+        paid
+    }
+
+    /// The endpoints that `target` must not be sent to.
+    fn excluded(&self, target: &Target) -> SmallVec<[EndpointId; 4]> {
+        let of_target = self.tried.iter().filter(|tried| tried.is_of(target));
+        of_target.map(|tried| tried.endpoint.clone()).collect()
+    }
+
     fn candidate(
         &mut self,
         target: &'a Target,
@@ -140,48 +225,79 @@ impl<'a> Targets<'a> {
         endpoint: Arc<Endpoint>,
         token: Token,
     ) -> Candidate<'a> {
-        self.tried.push(endpoint.id().clone());
+        let index = target.backend.index;
+        self.tried.push(Tried {
+            backend: index,
+            model: target.model.as_deref(),
+            endpoint: endpoint.id().clone(),
+            busy: false,
+        });
+        self.paid.retain(|paid| *paid != index);
+        if !self.asked.contains(&index) {
+            self.asked.push(index);
+            upstream.pool.retry_budget().deposit();
+        }
         let dialled = upstream.dial(endpoint.address());
-        Candidate { target, upstream, endpoint, dialled, token: Some(token), again: self.again }
+        Candidate {
+            target,
+            upstream,
+            endpoint,
+            dialled,
+            token: Some(token),
+            again: self.again,
+        }
     }
 
     /// Draws a target by weight among those not spent.
     fn draw(&self, tier: &'a Tier) -> Option<(usize, &'a Target)> {
         let open = || {
-            tier.targets().iter().enumerate().filter(|(index, _)| !self.spent.contains(index))
+            tier.targets()
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| !self.spent.contains(index))
         };
         let total: u64 = open().map(|(_, target)| u64::from(target.weight)).sum();
         if total == 0 {
             return None;
         }
         let mut point = fastrand::u64(..total);
-        open().find(|(_, target)| match point.checked_sub(u64::from(target.weight)) {
-            Some(rest) => {
-                point = rest;
-                false
-            }
-            None => true,
-        })
+        open().find(
+            |(_, target)| match point.checked_sub(u64::from(target.weight)) {
+                Some(rest) => {
+                    point = rest;
+                    false
+                }
+                None => true,
+            },
+        )
     }
 
     fn descend(&mut self) {
         self.tier += 1;
-        self.attempts_left = allowed(self.rule);
+        self.attempts_left = if self.again {
+            self.left_of_first_tier()
+        } else {
+            allowed(self.rule)
+        };
         self.spent.clear();
         self.alternatives = None;
     }
 
+    /// What one tier's attempts leave when those of all tiers are taken off.
+    fn left_of_first_tier(&self) -> u32 {
+        allowed(self.rule).saturating_sub(self.made)
+    }
+
     /// With every endpoint tried and attempts to spare, those that may be asked again are.
     fn start_again(&mut self) -> bool {
-        let room = allowed(self.rule).saturating_sub(self.made);
-        let some_may = self.tried.iter().any(|id| !self.busy.contains(id));
-        if room == 0 || !some_may {
+        let room = self.left_of_first_tier();
+        if room == 0 || self.tried.iter().all(|tried| tried.busy) {
             return false;
         }
         self.again = true;
         self.tier = 0;
         self.attempts_left = room;
-        self.tried = self.busy.iter().cloned().collect();
+        self.tried.retain(|tried| tried.busy);
         self.spent.clear();
         self.alternatives = None;
         true
@@ -193,13 +309,12 @@ impl<'a> Targets<'a> {
             self.refused = Some((Arc::clone(&target.backend.name), error));
         }
     }
-
-    fn exhausted(&mut self) -> Exhausted {
-        Exhausted { refused: self.refused.take() }
-    }
 }
 
 /// The attempts a tier is given: the first and those of the rule's retry policy.
 fn allowed(rule: &Rule) -> u32 {
     1 + u32::from(rule.retry.attempts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! Attempts that failed: why, and whether another may be made.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
-use balance::{FailureKind, Outcome, Time};
+use balance::{FailureKind, Outcome};
 use bytes::Bytes;
+use net::body::BodyError;
 use net::pool::{SendError, SendErrorKind, Sent};
+use net::replay::ReplayError;
 use telemetry::ErrorType;
 
 use crate::failure::Failure;
@@ -19,7 +22,8 @@ pub(crate) struct Failed {
     /// Nothing of the request had reached the endpoint.
     pub(crate) free: bool,
     pub(crate) backend: Arc<str>,
-    pub(crate) pool: Arc<balance::Pool>,
+    /// What is wrong with the client's body, if that is why.
+    pub(crate) body: Option<ReplayError>,
     /// What the upstream answered, to be passed on if nobody does better.
     pub(crate) answer: Option<UpstreamAnswer>,
 }
@@ -35,7 +39,7 @@ pub(crate) struct UpstreamAnswer {
 pub(crate) enum Reason {
     /// No request was sent, or no answer came back.
     Send(SendErrorKind),
-    /// An answer of a status that the rule retries.
+    /// An answer of a status that says so.
     Status(u16),
     /// A timeout struck.
     Timeout(Timeout),
@@ -48,12 +52,18 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// What is wrong with an answer of this status, although it is passed on.
+    pub(crate) fn of_status(status: u16) -> Option<Self> {
+        (status >= 400).then_some(Self::Status(status))
+    }
+
     /// What metrics and logs call it.
     pub(crate) fn error_type(self) -> ErrorType {
         match self {
             Self::Send(kind) => send_error_type(kind),
             Self::Status(429) => ErrorType::RateLimited,
             Self::Status(503 | 529) => ErrorType::Overloaded,
+            Self::Status(400..500) => ErrorType::UpstreamRejected,
             Self::Status(_) | Self::StreamError => ErrorType::UpstreamError,
             Self::Timeout(timeout) => timeout.error_type(),
             Self::BrokeOff => ErrorType::UpstreamReset,
@@ -65,8 +75,9 @@ impl Reason {
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             Self::Send(kind) => send_outcome(kind),
-            // Busy is not broken: ejecting every endpoint that sheds load would finish the fleet.
-            Self::Status(429) => Outcome::Neutral,
+            // Neither busy (429) nor asked for what it has not is broken: ejecting every endpoint
+            // that sheds load would finish the fleet.
+            Self::Status(400..500) => Outcome::Neutral,
             Self::Status(status) => Outcome::Failure(FailureKind::Status(status)),
             // The caller's total says nothing about this endpoint's share in it.
             Self::Timeout(Timeout::Request) => Outcome::Neutral,
@@ -90,15 +101,14 @@ impl Reason {
 }
 
 impl Failed {
-    /// Whether the pool's budget bears another attempt. Takes it from the budget if so.
-    pub(crate) fn may_repeat(&self, now: Time) -> bool {
-        self.free || self.pool.retry_budget().withdraw(now)
-    }
-
     /// The answer for a request that ends with this attempt.
     pub(crate) fn into_failure(self, routed: &Routed) -> Failure {
+        if let Some(error) = self.body {
+            return Failure::Body(error);
+        }
         match self.reason {
             Reason::Timeout(timeout) => Failure::timeout(timeout, &routed.rule.timeouts),
+            Reason::Send(SendErrorKind::Request) => Failure::Unsendable,
             reason => Failure::Upstream {
                 backend: self.backend,
                 detail: reason.detail(),
@@ -111,6 +121,24 @@ impl Failed {
 /// Whether nothing of the request had reached the endpoint.
 pub(crate) fn is_free(error: &SendError) -> bool {
     error.sent == Sent::Nothing
+}
+
+/// What is wrong with the client's body, if the request failed of that.
+///
+/// Only HTTP/1.1 hands the cause through; over HTTP/2 it can be told merely that there was one.
+pub(crate) fn body_error(error: &SendError) -> Option<ReplayError> {
+    if error.kind != SendErrorKind::RequestBody {
+        return None;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(BodyError::Request(error)) = error.downcast_ref() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    let cause = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    Some(ReplayError::Client(Arc::new(cause)))
 }
 
 fn send_error_type(kind: SendErrorKind) -> ErrorType {

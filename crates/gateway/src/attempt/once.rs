@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use http::Response;
-use net::pool::{SendErrorKind, UpstreamBody};
+use http::{Response, StatusCode};
+use net::pool::{SendError, SendErrorKind, UpstreamBody};
+use net::replay::ReplayError;
 use tokio::time::Instant;
 
-use super::failed::{Failed, Reason, UpstreamAnswer, is_free};
+use super::failed::{Failed, Reason, UpstreamAnswer, body_error, is_free};
 use super::hold::{self, Broken, Held};
 use super::{Begun, Place};
 use crate::exchange::Exchange;
@@ -30,15 +31,11 @@ pub(crate) async fn attempt(
     exchange.attempt_begins(&backend.name, candidate.endpoint.id());
     let series = shared.metrics.series(&exchange.labels());
     series.attempt();
-    if exchange.attempts == 1 {
-        place.pool().retry_budget().deposit();
-    }
     let wrong = match in_time(routed, end, exchange_once(routed, candidate)).await {
         Ok((head, held)) => return Ok(begin(exchange, head, held, place, end)),
         Err(wrong) => wrong,
     };
     exchange.attempt_ends();
-    let pool = Arc::clone(place.pool());
     place.release(wrong.reason.outcome());
     tracing::debug!(
         backend = &*backend.name,
@@ -51,7 +48,7 @@ pub(crate) async fn attempt(
         repeatable: is_repeatable(routed, &wrong),
         free: wrong.free,
         backend: Arc::clone(&backend.name),
-        pool,
+        body: wrong.body,
         answer: wrong.answer,
     })
 }
@@ -62,12 +59,30 @@ struct Wrong {
     free: bool,
     /// Closed on a connection that had been idle: the classic race, safe to repeat.
     idle_close: bool,
+    /// What is wrong with the client's body.
+    body: Option<ReplayError>,
     answer: Option<UpstreamAnswer>,
 }
 
 impl Wrong {
     fn new(reason: Reason) -> Self {
-        Self { reason, free: false, idle_close: false, answer: None }
+        Self {
+            reason,
+            free: false,
+            idle_close: false,
+            body: None,
+            answer: None,
+        }
+    }
+
+    fn sending(error: &SendError) -> Self {
+        Self {
+            reason: send_reason(error.kind),
+            free: is_free(error),
+            idle_close: error.is_idle_close(),
+            body: body_error(error),
+            answer: None,
+        }
     }
 }
 
@@ -93,7 +108,9 @@ async fn in_time<T>(
     end: Option<Instant>,
     attempt: impl Future<Output = Result<T, Wrong>>,
 ) -> Result<T, Wrong> {
-    let Some((timeout, at)) = deadline(routed, end) else { return attempt.await };
+    let Some((timeout, at)) = deadline(routed, end) else {
+        return attempt.await;
+    };
     match tokio::time::timeout_at(at, attempt).await {
         Ok(answered) => answered,
         Err(_elapsed) => Err(Wrong::new(Reason::Timeout(timeout))),
@@ -104,32 +121,41 @@ async fn exchange_once(
     routed: &Routed,
     candidate: &Candidate<'_>,
 ) -> Result<(http::response::Parts, Held), Wrong> {
-    let request = outbound::request(routed, candidate);
+    let Some(request) = outbound::request(routed, candidate) else {
+        return Err(Wrong::new(Reason::Send(SendErrorKind::Request)));
+    };
     let response = candidate
         .upstream
         .connections
-        .send(&candidate.dialled.target, request, routed.rule.timeouts.connect)
+        .send(
+            &candidate.dialled.target,
+            request,
+            routed.rule.timeouts.connect,
+        )
         .await
-        .map_err(|error| Wrong {
-            reason: send_reason(error.kind),
-            free: is_free(&error),
-            idle_close: error.is_idle_close(),
-            answer: None,
-        })?;
-    judge(routed, response).await
+        .map_err(|error| Wrong::sending(&error))?;
+    judge(routed, candidate, response).await
 }
 
 /// Decides whether a response is the answer.
 async fn judge(
     routed: &Routed,
+    candidate: &Candidate<'_>,
     response: Response<UpstreamBody>,
 ) -> Result<(http::response::Parts, Held), Wrong> {
     let (head, body) = response.into_parts();
+    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switching && outbound::upgrade(routed, &candidate.target.backend).is_none() {
+        return Err(Wrong::new(Reason::Protocol));
+    }
     if routed.rule.retry.retries(head.status) && routed.repeats_answers() {
         let status = head.status.as_u16();
         let body = hold::error_body(body).await;
         let answer = body.map(|body| UpstreamAnswer { head, body });
-        return Err(Wrong { answer, ..Wrong::new(Reason::Status(status)) });
+        return Err(Wrong {
+            answer,
+            ..Wrong::new(Reason::Status(status))
+        });
     }
     match hold::until_begun(routed, &head, body).await {
         Ok(held) => Ok((head, held)),
@@ -151,8 +177,15 @@ fn begin(
     if held.has_content() {
         exchange.first_token_now();
     }
-    place.response_began();
-    Begun { head, held, place, end }
+    if !head.status.is_server_error() {
+        place.response_began();
+    }
+    Begun {
+        head,
+        held,
+        place,
+        end,
+    }
 }
 
 fn send_reason(kind: SendErrorKind) -> Reason {

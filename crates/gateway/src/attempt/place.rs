@@ -32,11 +32,6 @@ impl Place {
         }
     }
 
-    /// The pool of the endpoint.
-    pub(crate) fn pool(&self) -> &Arc<balance::Pool> {
-        &self.pool
-    }
-
     /// The answer has begun.
     pub(crate) fn response_began(&mut self) {
         let now = self.clock.now();
