@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use llm::models::Model;
 use mesh::snapshot::{Action, RequestedUrl};
+use net::replay::ReplayError;
 use telemetry::{ErrorType, Outcome};
 
 use crate::attempt::{Begun, Ran, UpstreamAnswer};
@@ -100,26 +101,41 @@ pub(crate) fn by_rule(routed: &Routed) -> Option<Answer> {
             let mut response = Response::new(fixed.body.clone());
             *response.status_mut() = fixed.status;
             if let Some(content_type) = &fixed.content_type {
-                response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, content_type.clone());
             }
             response
         }
     };
-    routed.rule.filters.response_headers.apply(response.headers_mut());
+    routed
+        .rule
+        .filters
+        .response_headers
+        .apply(response.headers_mut());
     Some(Answer::Local(response))
 }
 
 /// The answer to a request that failed.
-pub(crate) fn refusal(mut exchange: Exchange, failure: &Failure, grpc: bool) -> Response<ResponseBody> {
+pub(crate) fn refusal(
+    mut exchange: Exchange,
+    failure: &Failure,
+    grpc: bool,
+) -> Response<ResponseBody> {
     let mut response = failure.response(exchange.api, grpc);
     let status = response.status();
     exchange.mark(status, response.headers_mut(), false);
     exchange.bytes_sent = response.body().len();
     let outcome = match failure {
         Failure::Upstream { .. } | Failure::Timeout { .. } => Outcome::UpstreamFailed,
+        Failure::Body(ReplayError::Client(_)) => Outcome::ClientAborted,
         _ => Outcome::Rejected,
     };
-    exchange.settle(outcome, Some(failure.error_type()), Some(&failure.to_string()));
+    exchange.settle(
+        outcome,
+        Some(failure.error_type()),
+        Some(&failure.to_string()),
+    );
     response
 }
 
@@ -146,13 +162,25 @@ fn relayed(
 }
 
 fn proxied(mut exchange: Exchange, begun: Begun, routed: &Routed) -> Response<ResponseBody> {
-    let Begun { mut head, held, place, end } = begun;
+    let Begun {
+        mut head,
+        held,
+        place,
+        end,
+    } = begun;
     upstream_headers(&mut exchange, &mut head, routed);
     if matches!(held.tap, Tap::Stream(_) | Tap::Ended(_)) {
         // The usage chunk may be taken out, an error event may be added.
         head.headers.remove(CONTENT_LENGTH);
     }
-    let body = Proxied::new(exchange, Arc::clone(&routed.rule), routed.api(), held, place, end);
+    let body = Proxied::new(
+        exchange,
+        Arc::clone(&routed.rule),
+        routed.api(),
+        held,
+        place,
+        end,
+    );
     Response::from_parts(clean(head), ResponseBody::proxied(body))
 }
 
@@ -163,14 +191,22 @@ pub(crate) fn upstream_headers(
     routed: &Routed,
 ) {
     strip_hop_by_hop(&mut head.headers);
-    routed.rule.filters.response_headers.apply(&mut head.headers);
-    exchange.mark(head.status, &mut head.headers, routed.entry.listener.expose_endpoint);
+    routed
+        .rule
+        .filters
+        .response_headers
+        .apply(&mut head.headers);
+    exchange.mark(
+        head.status,
+        &mut head.headers,
+        routed.entry.listener.expose_endpoint,
+    );
 }
 
 /// The version and the extensions of an upstream's answer concern its own connection.
 fn clean(head: http::response::Parts) -> http::response::Parts {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = head.status;
-    parts.headers = HeaderMap::from(head.headers);
+    parts.headers = head.headers;
     parts
 }

@@ -23,7 +23,7 @@ use net::pool::UpstreamBody;
 use telemetry::{ErrorType, Outcome};
 use tokio::time::Instant;
 
-use crate::attempt::{Held, Place};
+use crate::attempt::{Held, Place, Reason};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::tap::{Report, Tap};
@@ -120,6 +120,24 @@ struct Ending {
     abort: bool,
 }
 
+impl Ending {
+    /// What the balancer is told of the endpoint.
+    fn of_endpoint(&self, exchange: &Exchange) -> balance::Outcome {
+        match (self.outcome, self.error) {
+            (Outcome::Completed, _) => {}
+            // The caller's total says nothing about this endpoint's share in it.
+            (_, Some(ErrorType::RequestTimeout)) => return balance::Outcome::Neutral,
+            _ => return balance::Outcome::Failure(FailureKind::Stream),
+        }
+        let output_tokens = exchange.tokens.output.map(u32::try_from);
+        let success = balance::Outcome::Success {
+            first_token: None,
+            output_tokens: output_tokens.and_then(Result::ok).unwrap_or_default(),
+        };
+        Reason::of_status(exchange.status).map_or(success, Reason::outcome)
+    }
+}
+
 impl Proxied {
     /// An answer that has begun.
     pub(crate) fn new(
@@ -131,10 +149,11 @@ impl Proxied {
         end: Option<Instant>,
     ) -> Self {
         let Held { bytes, rest, tap } = held;
-        let ended = rest.is_none();
+        let ended = rest.as_ref().is_none_or(http_body::Body::is_end_stream);
         let between = rule.timeouts.between_chunks.filter(|_| exchange.stream);
-        let watchdog =
-            rest.as_ref().and_then(|_| Watchdog::new(Instant::now(), between, end));
+        let watchdog = rest
+            .as_ref()
+            .and_then(|_| Watchdog::new(Instant::now(), between, end));
         let mut body = Self {
             ready: bytes.into(),
             trailers: None,
@@ -142,12 +161,18 @@ impl Proxied {
             watchdog,
             rule,
             api,
-            open: Some(Open { exchange, place, tap }),
+            open: Some(Open {
+                exchange,
+                place,
+                tap,
+            }),
             ending: None,
             scratch: Vec::new(),
         };
         if ended {
             body.upstream_ended();
+            // Nobody asks a body for its end that has nothing before it.
+            body.settle_if_drained();
         }
         body
     }
@@ -203,11 +228,17 @@ impl Proxied {
     }
 
     fn poll_watchdog(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(watchdog) = &mut self.watchdog else { return Poll::Pending };
-        watchdog.poll(context).map(|timeout| self.upstream_broke(Some(timeout)))
+        let Some(watchdog) = &mut self.watchdog else {
+            return Poll::Pending;
+        };
+        watchdog
+            .poll(context)
+            .map(|timeout| self.upstream_broke(Some(timeout)))
     }
 
     fn take(&mut self, frame: Frame<Bytes>, last: bool) {
+        // Nothing comes after trailers, and servers do not ask whether something does.
+        let last = last || frame.is_trailers();
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.fed(Instant::now());
         }
@@ -224,6 +255,9 @@ impl Proxied {
     fn feed(&mut self, chunk: Bytes) {
         let Some(open) = &mut self.open else { return };
         let fed = open.tap.feed(chunk, &mut self.scratch);
+        if open.tap.has_begun() {
+            open.exchange.first_token_now();
+        }
         self.ready.extend(self.scratch.drain(..));
         if let Err(too_long) = fed {
             tracing::debug!(error = %too_long, "answer is not a stream of events");
@@ -251,26 +285,40 @@ impl Proxied {
                 (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset))
             }
         };
-        self.ending = Some(Ending { outcome, error, abort: false });
+        self.ending = Some(Ending {
+            outcome,
+            error,
+            abort: false,
+        });
     }
 
     /// The upstream died, stalled, or sent what cannot be read on.
     fn upstream_broke(&mut self, timeout: Option<Timeout>) {
         self.rest = None;
         self.watchdog = None;
-        let in_stream = self.open.as_ref().is_some_and(|open| matches!(open.tap, Tap::Stream(_)));
+        let in_stream = self
+            .open
+            .as_ref()
+            .is_some_and(|open| matches!(open.tap, Tap::Stream(_)));
         let Some(report) = self.report() else { return };
         if in_stream && report.whole {
             // Its end event was there; that the connection broke then concerns nobody.
-            self.ending = Some(Ending { outcome: Outcome::Completed, error: None, abort: false });
+            self.ending = Some(Ending {
+                outcome: Outcome::Completed,
+                error: None,
+                abort: false,
+            });
             return;
         }
         if in_stream && !report.failed {
             self.say_it_broke(timeout);
         }
         let error = timeout.map_or(ErrorType::UpstreamReset, Timeout::error_type);
-        self.ending =
-            Some(Ending { outcome: Outcome::UpstreamFailed, error: Some(error), abort: !in_stream });
+        self.ending = Some(Ending {
+            outcome: Outcome::UpstreamFailed,
+            error: Some(error),
+            abort: !in_stream,
+        });
     }
 
     /// Ends the watch and notes what it saw.
@@ -288,7 +336,9 @@ impl Proxied {
 
     /// Adds the dialect's in-stream error.
     fn say_it_broke(&mut self, timeout: Option<Timeout>) {
-        let (Some(api), Some(open)) = (self.api, &self.open) else { return };
+        let (Some(api), Some(open)) = (self.api, &self.open) else {
+            return;
+        };
         let backend = open.exchange.backend.clone().unwrap_or_default();
         let failure = match timeout {
             Some(timeout) => Failure::timeout(timeout, &self.rule.timeouts),
@@ -298,27 +348,28 @@ impl Proxied {
                 error: ErrorType::UpstreamReset,
             },
         };
-        self.ready.push_back(llm::error::stream_event(api.dialect, &failure.api_error()));
+        self.ready
+            .push_back(llm::error::stream_event(api.dialect, &failure.api_error()));
     }
 
     /// Closes the books once the client has been handed everything.
     fn settle_if_drained(&mut self) {
         let drained = self.ready.is_empty() && self.trailers.is_none();
-        let Some(ending) = self.ending.as_ref().filter(|_| drained) else { return };
-        let Some(Open { mut exchange, place, .. }) = self.open.take() else { return };
+        let Some(ending) = self.ending.as_ref().filter(|_| drained) else {
+            return;
+        };
+        let Some(Open {
+            mut exchange,
+            place,
+            ..
+        }) = self.open.take()
+        else {
+            return;
+        };
         exchange.attempt_ends();
-        place.release(match ending.outcome {
-            Outcome::Completed => balance::Outcome::Success {
-                first_token: None,
-                output_tokens: exchange
-                    .tokens
-                    .output
-                    .and_then(|tokens| u32::try_from(tokens).ok())
-                    .unwrap_or_default(),
-            },
-            _ => balance::Outcome::Failure(FailureKind::Stream),
-        });
-        exchange.settle(ending.outcome, ending.error, None);
+        place.release(ending.of_endpoint(&exchange));
+        let by_status = Reason::of_status(exchange.status).map(Reason::error_type);
+        exchange.settle(ending.outcome, ending.error.or(by_status), None);
     }
 
     fn is_over(&self) -> bool {
@@ -332,12 +383,17 @@ impl Proxied {
             (Some(ending), _, _) if !ending.abort && self.trailers.is_none() => {
                 SizeHint::with_exact(ready)
             }
-            (None, Some(rest), Some(Open { tap: Tap::None | Tap::Plain(_), .. })) => {
-                match rest.size_hint().exact() {
-                    Some(exact) => SizeHint::with_exact(ready + exact),
-                    None => SizeHint::default(),
-                }
-            }
+            (
+                None,
+                Some(rest),
+                Some(Open {
+                    tap: Tap::None | Tap::Plain(_),
+                    ..
+                }),
+            ) => match rest.size_hint().exact() {
+                Some(exact) => SizeHint::with_exact(ready + exact),
+                None => SizeHint::default(),
+            },
             _ => SizeHint::default(),
         }
     }
@@ -346,11 +402,21 @@ impl Proxied {
 impl Drop for Proxied {
     /// The client left in the middle: what it was given is still accounted.
     fn drop(&mut self) {
-        self.report();
-        if let Some(Open { mut exchange, place, .. }) = self.open.take() {
+        if self.ending.is_none() {
+            self.report();
+        }
+        if let Some(Open {
+            mut exchange,
+            place,
+            ..
+        }) = self.open.take()
+        {
             exchange.attempt_ends();
             drop(place);
             exchange.settle(Outcome::ClientAborted, Some(ErrorType::ClientAborted), None);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

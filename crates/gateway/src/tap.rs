@@ -34,7 +34,9 @@ pub(crate) struct Report {
 impl Tap {
     /// The watcher for the answer with this head.
     pub(crate) fn of(routed: &Routed, head: &Parts) -> Self {
-        let Some(prompt) = routed.prompt() else { return Self::None };
+        let Some(prompt) = routed.prompt() else {
+            return Self::None;
+        };
         if !head.status.is_success() {
             return Self::None;
         }
@@ -62,6 +64,11 @@ impl Tap {
         Ok(())
     }
 
+    /// Whether a stream's first content has gone by.
+    pub(crate) fn has_begun(&self) -> bool {
+        matches!(self, Self::Stream(tap) if tap.begun())
+    }
+
     /// Looks at a chunk of a plain answer.
     pub(crate) fn feed_plain(&mut self, chunk: &Bytes) {
         if let Self::Plain(tap) = self {
@@ -77,7 +84,10 @@ impl Tap {
             Self::Plain(tap) => {
                 let plain = tap.finish();
                 let tokens = plain.usage.map(tokens).unwrap_or_default();
-                Report { model: plain.model, ..Report::plain(tokens) }
+                Report {
+                    model: plain.model,
+                    ..Report::plain(tokens)
+                }
             }
             Self::Stream(tap) => Report::stream(tap.finish(out)),
             Self::Ended(report) => Report::stream(report),
@@ -88,7 +98,12 @@ impl Tap {
 impl Report {
     /// HTTP itself tells whether a plain answer is whole.
     fn plain(tokens: Tokens) -> Self {
-        Self { tokens, model: None, whole: true, failed: false }
+        Self {
+            tokens,
+            model: None,
+            whole: true,
+            failed: false,
+        }
     }
 
     /// A stream is whole when its end event came, however its connection ended. Where no usage
@@ -122,6 +137,9 @@ fn tokens(usage: Usage) -> Tokens {
 fn is_event_stream(head: &Parts) -> bool {
     const TYPE: &[u8] = b"text/event-stream";
     head.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..TYPE.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
+        value
+            .as_bytes()
+            .get(..TYPE.len())
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
     })
 }

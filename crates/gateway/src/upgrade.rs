@@ -34,7 +34,10 @@ pub(crate) fn requested(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(UPGRADE).filter(|_| named)?;
     // Switching to h2c inside a gateway would carry requests past every check (CVE class "h2c
     // smuggling").
-    let is_h2c = protocol.as_bytes().get(..3).is_some_and(|p| p.eq_ignore_ascii_case(b"h2c"));
+    let is_h2c = protocol
+        .as_bytes()
+        .get(..3)
+        .is_some_and(|p| p.eq_ignore_ascii_case(b"h2c"));
     (!is_h2c).then(|| protocol.clone())
 }
 
@@ -42,7 +45,9 @@ impl Tunnel {
     /// The client's side of `request`'s connection, if it asks for another protocol.
     pub(crate) fn wanted<B>(request: &mut Request<B>) -> Option<Self> {
         requested(request.headers())?;
-        Some(Self { client: hyper::upgrade::on(request) })
+        Some(Self {
+            client: hyper::upgrade::on(request),
+        })
     }
 
     /// Answers 101 and carries bytes once the client has switched.
@@ -52,7 +57,12 @@ impl Tunnel {
         begun: Begun,
         routed: &Routed,
     ) -> Response<ResponseBody> {
-        let Begun { mut head, held, place, .. } = begun;
+        let Begun {
+            mut head,
+            held,
+            place,
+            ..
+        } = begun;
         let protocol = head.headers.get(UPGRADE).cloned();
         upstream_headers(&mut exchange, &mut head, routed);
         let mut response = Response::new(ResponseBody::local(bytes::Bytes::new()));
@@ -61,19 +71,30 @@ impl Tunnel {
         if let Some(protocol) = protocol {
             response.headers_mut().insert(UPGRADE, protocol);
         }
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("upgrade"));
         let tunnels = exchange.shared.tunnels.clone();
         tunnels.spawn("tunnel", async move {
             let Some(body) = held.rest else { return };
-            let (upstream, client) =
-                tokio::join!(net::pool::upgrade(Response::from_parts(head, body)), self.client);
+            let (upstream, client) = tokio::join!(
+                net::pool::upgrade(Response::from_parts(head, body)),
+                self.client
+            );
             let (outcome, error) = match (upstream, client) {
                 (Ok(upstream), Ok(client)) => carry(&mut exchange, upstream, client).await,
                 (Err(_), _) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset)),
                 (_, Err(_)) => (Outcome::ClientAborted, Some(ErrorType::ClientAborted)),
             };
             exchange.attempt_ends();
-            place.release(balance::Outcome::Success { first_token: None, output_tokens: 0 });
+            place.release(match outcome {
+                Outcome::Completed => balance::Outcome::Success {
+                    first_token: None,
+                    output_tokens: 0,
+                },
+                // Who of the two broke a tunnel cannot be told.
+                _ => balance::Outcome::Neutral,
+            });
             exchange.settle(outcome, error, None);
         });
         response

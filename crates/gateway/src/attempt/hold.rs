@@ -32,9 +32,8 @@ impl Held {
     /// Whether there is content among the bytes held.
     pub(crate) fn has_content(&self) -> bool {
         match &self.tap {
-            Tap::Stream(tap) => tap.begun(),
             Tap::Ended(report) => report.content_events > 0,
-            Tap::Plain(_) | Tap::None => false,
+            tap => tap.has_begun(),
         }
     }
 }
@@ -61,7 +60,11 @@ pub(crate) async fn until_begun(
         Tap::Stream(tap) => stream(tap, body).await,
         Tap::Plain(_) if head.status.is_success() && !is_json(head) => Err(Broken::Protocol),
         Tap::Plain(_) => plain(tap, body).await,
-        Tap::None | Tap::Ended(_) => Ok(Held { bytes: Vec::new(), rest: Some(body), tap }),
+        Tap::None | Tap::Ended(_) => Ok(Held {
+            bytes: Vec::new(),
+            rest: Some(body),
+            tap,
+        }),
     }
 }
 
@@ -70,14 +73,21 @@ async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Brok
     loop {
         match body.frame().await {
             Some(Ok(frame)) => {
-                let Ok(chunk) = frame.into_data() else { continue };
-                tap.feed(chunk, &mut bytes).map_err(|_too_long| Broken::Protocol)?;
+                let Ok(chunk) = frame.into_data() else {
+                    continue;
+                };
+                tap.feed(chunk, &mut bytes)
+                    .map_err(|_too_long| Broken::Protocol)?;
             }
             Some(Err(_)) => return Err(Broken::Off),
             None => return ended(tap, bytes),
         }
         if tap.begun() || held(&bytes) > MAX_HELD {
-            return Ok(Held { bytes, rest: Some(body), tap: Tap::Stream(tap) });
+            return Ok(Held {
+                bytes,
+                rest: Some(body),
+                tap: Tap::Stream(tap),
+            });
         }
         if tap.error().is_some() {
             return Err(Broken::Reported);
@@ -88,7 +98,11 @@ async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Brok
 fn ended(tap: StreamTap, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
     let report: StreamReport = tap.finish(&mut bytes);
     match report.ended {
-        Ended::Complete => Ok(Held { bytes, rest: None, tap: Tap::Ended(report) }),
+        Ended::Complete => Ok(Held {
+            bytes,
+            rest: None,
+            tap: Tap::Ended(report),
+        }),
         Ended::Truncated => Err(Broken::Off),
         Ended::Failed(_) => Err(Broken::Reported),
     }
@@ -98,14 +112,24 @@ async fn plain(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Broken::Off)?;
-        let Ok(chunk) = frame.into_data() else { continue };
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
         tap.feed_plain(&chunk);
         bytes.push(chunk);
         if held(&bytes) > MAX_HELD {
-            return Ok(Held { bytes, rest: Some(body), tap });
+            return Ok(Held {
+                bytes,
+                rest: Some(body),
+                tap,
+            });
         }
     }
-    Ok(Held { bytes, rest: None, tap })
+    Ok(Held {
+        bytes,
+        rest: None,
+        tap,
+    })
 }
 
 /// The body of an error answer, to be passed on if nobody does better; `None` if it breaks off or
