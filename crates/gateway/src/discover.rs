@@ -29,16 +29,29 @@ pub(crate) struct Discovery {
 impl Discovery {
     /// Follows nothing yet.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        Self { following: Following::new("dns", tasks.clone()), tasks }
+        Self {
+            following: Following::new("dns", tasks.clone()),
+            tasks,
+        }
     }
 
     /// Resolves the names that are not followed yet, all at once, so that the first request finds
     /// endpoints.
     pub(crate) async fn resolve_new(&self, runtime: &Runtime) {
+        self.resolve(runtime, |key, dns| !self.following.follows(key, dns))
+            .await;
+    }
+
+    /// Resolves all names once, besides the intervals.
+    pub(crate) async fn resolve_all(&self, runtime: &Runtime) {
+        self.resolve(runtime, |_, _| true).await;
+    }
+
+    async fn resolve(&self, runtime: &Runtime, wanted: impl Fn(&str, &Dns) -> bool) {
         let mut lookups = Vec::new();
         for upstream in runtime.upstreams() {
             if let EndpointSource::Dns(dns) = &upstream.backend.endpoints
-                && !self.following.follows(&upstream.key, dns)
+                && wanted(&upstream.key, dns)
             {
                 let lookup = resolve(Arc::clone(&upstream.pool), dns.clone());
                 lookups.push(self.tasks.spawn("dns", lookup));

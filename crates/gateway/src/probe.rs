@@ -30,11 +30,21 @@ pub(crate) struct Probing {
 impl Probing {
     /// Probes nothing yet.
     pub(crate) fn new(tasks: Tasks) -> Self {
-        let config = PoolConfig { max_idle_per_endpoint: 1, ..PoolConfig::default() };
+        let config = PoolConfig {
+            max_idle_per_endpoint: 1,
+            ..PoolConfig::default()
+        };
         let connections = Pool::new(config, tasks.clone());
         let maintained = connections.clone();
-        tasks.spawn("connection upkeep", async move { maintained.maintain().await });
-        Self { following: Following::new("health checks", tasks.clone()), tasks, connections }
+        tasks.spawn(
+            "connection upkeep",
+            async move { maintained.maintain().await },
+        );
+        Self {
+            following: Following::new("health checks", tasks.clone()),
+            tasks,
+            connections,
+        }
     }
 
     /// Probes the endpoints of this runtime and no others.
@@ -60,15 +70,13 @@ impl Probing {
 }
 
 /// Probes every endpoint that the upstream of this key has now.
-fn probe_all(
-    shared: &Shared,
-    key: &str,
-    check: &HealthCheck,
-    tasks: &Tasks,
-    connections: &Pool,
-) {
+fn probe_all(shared: &Shared, key: &str, check: &HealthCheck, tasks: &Tasks, connections: &Pool) {
     let runtime = shared.runtime.load();
-    let Some(upstream) = runtime.upstreams().iter().find(|upstream| &*upstream.key == key) else {
+    let Some(upstream) = runtime
+        .upstreams()
+        .iter()
+        .find(|upstream| &*upstream.key == key)
+    else {
         return;
     };
     for status in upstream.pool.endpoints() {
@@ -84,16 +92,24 @@ fn probe_all(
 /// Whether the endpoint answers with success in time.
 async fn probe(connections: &Pool, dialled: &Dialled, check: &HealthCheck) -> bool {
     let mut request = Request::new(Body::Empty);
-    let Ok(path) = check.path.parse() else { return false };
+    let Ok(path) = check.path.parse() else {
+        return false;
+    };
     *request.uri_mut() = path;
     request.headers_mut().insert(HOST, dialled.host.clone());
     let agent = HeaderValue::from_static(concat!("sluicegate-health/", env!("CARGO_PKG_VERSION")));
     request.headers_mut().insert(USER_AGENT, agent);
     let timeout: Duration = check.timeout.get();
     let answered = tokio::time::timeout(timeout, async {
-        let response = connections.send(&dialled.target, request, timeout).await.ok()?;
+        let response = connections
+            .send(&dialled.target, request, timeout)
+            .await
+            .ok()?;
         let status = response.status();
-        response.into_body().collect().await.ok()?;
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            drop(frame.ok()?);
+        }
         Some(status.is_success())
     });
     matches!(answered.await, Ok(Some(true)))

@@ -16,7 +16,8 @@ use http::HeaderValue;
 use http::request::Parts;
 use mesh::resources::{LoadBalancerPolicy, Protocol};
 use mesh::snapshot::{
-    Backend, EndpointSource, Head, ListedModel, Listener, Match, Preview, Snapshot, Unmatched,
+    Backend, BackendKind, EndpointSource, Head, ListedModel, Listener, Match, Preview, Snapshot,
+    Unmatched,
 };
 use net::pool::{Target, TlsIdentity};
 use net::replay::ReplayConfig;
@@ -80,12 +81,30 @@ impl Runtime {
 
     /// The keys of all upstreams.
     pub(crate) fn keys(&self) -> HashSet<&str, FixedState> {
-        self.upstreams.iter().map(|upstream| &*upstream.key).collect()
+        self.upstreams
+            .iter()
+            .map(|upstream| &*upstream.key)
+            .collect()
     }
 
     /// A model's name as a label: a known one, or `other`.
     pub(crate) fn model_label(&self, shared: &Shared, model: &str) -> Arc<str> {
-        self.snapshot.known_model(model).unwrap_or_else(|| shared.names.other())
+        self.snapshot
+            .known_model(model)
+            .unwrap_or_else(|| shared.names.other())
+    }
+}
+
+impl Runtime {
+    /// The same once more, after another runtime took effect on `shared`'s registries.
+    pub(crate) fn again(&self, shared: &Shared) -> Self {
+        let of = |upstream: &Arc<Upstream>| (Arc::clone(&upstream.backend), upstream.tls.clone());
+        let backends = self.upstreams.iter().map(of).collect();
+        Prepared {
+            snapshot: Arc::clone(&self.snapshot),
+            backends,
+        }
+        .build(shared)
     }
 }
 
@@ -99,8 +118,15 @@ impl Prepared {
     /// Makes what the snapshot's backends need. Reads CA files.
     pub(crate) fn new(snapshot: &Arc<Snapshot>) -> Result<Self, RuntimeError> {
         let prepare = |backend: &Arc<Backend>| Ok((Arc::clone(backend), tls(backend)?));
-        let backends = snapshot.backends().iter().map(prepare).collect::<Result<_, _>>()?;
-        Ok(Self { snapshot: Arc::clone(snapshot), backends })
+        let backends = snapshot
+            .backends()
+            .iter()
+            .map(prepare)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            snapshot: Arc::clone(snapshot),
+            backends,
+        })
     }
 
     /// Takes effect on `shared`'s registries; what exists already there goes on.
@@ -114,9 +140,18 @@ impl Prepared {
             .snapshot
             .listeners()
             .iter()
-            .map(|listener| (Arc::clone(&listener.name), Arc::new(Entry::new(listener, shared))))
+            .map(|listener| {
+                (
+                    Arc::clone(&listener.name),
+                    Arc::new(Entry::new(listener, shared)),
+                )
+            })
             .collect();
-        Runtime { snapshot: self.snapshot, upstreams, entries }
+        Runtime {
+            snapshot: self.snapshot,
+            upstreams,
+            entries,
+        }
     }
 }
 
@@ -157,7 +192,9 @@ impl Entry {
         head: &Parts,
         model: Option<&str>,
     ) -> Result<Match, Unmatched> {
-        self.listener.router.route(&routed_by(host, head, true), model)
+        self.listener
+            .router
+            .route(&routed_by(host, head, true), model)
     }
 
     /// The models that may be asked for.
@@ -182,7 +219,7 @@ pub(crate) struct Upstream {
     pub(crate) backend: Arc<Backend>,
     pub(crate) pool: Arc<balance::Pool>,
     pub(crate) connections: net::pool::Pool,
-    /// Identity across reloads: kind and name.
+    /// Identity across reloads, see [`key`].
     pub(crate) key: Arc<str>,
     tls: Option<Tls>,
     dialled: ArcSwap<HashMap<Address, Dialled, FixedState>>,
@@ -197,6 +234,7 @@ pub(crate) struct Dialled {
 }
 
 /// TLS to connect with. Whose certificate is expected follows from the endpoint, unless configured.
+#[derive(Clone)]
 struct Tls {
     config: Arc<rustls::ClientConfig>,
     id: u64,
@@ -205,13 +243,20 @@ struct Tls {
 
 impl Upstream {
     fn build(backend: Arc<Backend>, tls: Option<Tls>, shared: &Shared) -> Self {
-        let key: Arc<str> = format!("{}/{}", backend.kind.name(), backend.name).into();
+        let key = key(&backend);
         let pool = shared.balance.upsert(&key, pool_config(&backend));
         if let EndpointSource::Static(targets) = &backend.endpoints {
             pool.set_endpoints(targets.iter().map(endpoint_spec).collect());
         }
         let connections = shared.connections.pool(&key, &backend);
-        Self { backend, pool, connections, key, tls, dialled: ArcSwap::default() }
+        Self {
+            backend,
+            pool,
+            connections,
+            key,
+            tls,
+            dialled: ArcSwap::default(),
+        }
     }
 
     /// How to connect to an endpoint at `address`.
@@ -240,11 +285,15 @@ impl Upstream {
 
     fn make(&self, address: &Address) -> Dialled {
         let (to, name) = match address {
-            Address::Socket(socket) => {
-                (net::pool::Address::Socket(*socket), ServerName::IpAddress(socket.ip().into()))
-            }
+            Address::Socket(socket) => (
+                net::pool::Address::Socket(*socket),
+                ServerName::IpAddress(socket.ip().into()),
+            ),
             Address::Host { host, port } => {
-                let to = net::pool::Address::Host { host: Arc::clone(host), port: *port };
+                let to = net::pool::Address::Host {
+                    host: Arc::clone(host),
+                    port: *port,
+                };
                 (to, server_name(host).unwrap_or_else(unspecified))
             }
         };
@@ -259,7 +308,27 @@ impl Upstream {
         };
         let host = HeaderValue::try_from(address.to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        Dialled { target: Target::new(to, protocol, identity), host }
+        Dialled {
+            target: Target::new(to, protocol, identity),
+            host,
+        }
+    }
+}
+
+/// What a backend is known by across reloads: kind and name, and of a provider its address as well.
+/// It has a credential that is meant for that host, so a request that began before a reload must
+/// not find the endpoints of another host in its place.
+fn key(backend: &Backend) -> Arc<str> {
+    let (kind, name) = (backend.kind.name(), &backend.name);
+    match (backend.kind, &backend.endpoints) {
+        (BackendKind::Provider, EndpointSource::Static(targets)) => {
+            let hosts: Vec<String> = targets
+                .iter()
+                .map(|target| target.address.to_string())
+                .collect();
+            format!("{kind}/{name}@{}", hosts.join(",")).into()
+        }
+        _ => format!("{kind}/{name}").into(),
     }
 }
 
@@ -281,14 +350,23 @@ fn endpoint_spec(target: &mesh::snapshot::EndpointTarget) -> EndpointSpec {
 }
 
 fn tls(backend: &Backend) -> Result<Option<Tls>, RuntimeError> {
-    let Some(spec) = &backend.tls else { return Ok(None) };
+    let Some(spec) = &backend.tls else {
+        return Ok(None);
+    };
     let roots = match &spec.ca_file {
         Some(file) => Roots::File(PathBuf::from(file)),
         None => Roots::Public,
     };
-    let error = |error| RuntimeError::Tls { backend: Arc::clone(&backend.name), error };
+    let error = |error| RuntimeError::Tls {
+        backend: Arc::clone(&backend.name),
+        error,
+    };
     let id = identity(&roots).map_err(error)?;
-    let client = ClientTls { roots, identity: None, alpn: Alpn::H2OrHttp1 };
+    let client = ClientTls {
+        roots,
+        identity: None,
+        alpn: Alpn::H2OrHttp1,
+    };
     let config = net::tls::client_config(&client).map_err(error)?;
     let name = |name: &String| {
         server_name(name).ok_or_else(|| RuntimeError::ServerName {
@@ -297,7 +375,11 @@ fn tls(backend: &Backend) -> Result<Option<Tls>, RuntimeError> {
         })
     };
     let server_name = spec.server_name.as_ref().map(name).transpose()?;
-    Ok(Some(Tls { config, id, server_name }))
+    Ok(Some(Tls {
+        config,
+        id,
+        server_name,
+    }))
 }
 
 /// What stands for a TLS configuration in the keys of connections: whom it trusts.
@@ -307,8 +389,10 @@ fn identity(roots: &Roots) -> Result<u64, TlsError> {
         Roots::Public => Ok(0),
         Roots::File(file) | Roots::PublicAndFile(file) => {
             let read = |path: &Path| std::fs::read(path);
-            let bytes = read(file)
-                .map_err(|error| TlsError::Read { path: file.clone(), error })?;
+            let bytes = read(file).map_err(|error| TlsError::Read {
+                path: file.clone(),
+                error,
+            })?;
             Ok(hash(&bytes))
         }
     }
@@ -320,9 +404,9 @@ fn pool_config(backend: &Backend) -> PoolConfig {
         LoadBalancerPolicy::RoundRobin => Policy::RoundRobin,
         LoadBalancerPolicy::WeightedRoundRobin => Policy::WeightedRoundRobin,
         LoadBalancerPolicy::Random => Policy::Random,
-        LoadBalancerPolicy::LeastRequest => {
-            Policy::LeastRequest { choices: NonZeroU32::new(choices).unwrap_or(NonZeroU32::MIN) }
-        }
+        LoadBalancerPolicy::LeastRequest => Policy::LeastRequest {
+            choices: NonZeroU32::new(choices).unwrap_or(NonZeroU32::MIN),
+        },
     };
     let outlier = &backend.outlier_detection;
     let budget = &backend.retry_budget;
@@ -335,10 +419,13 @@ fn pool_config(backend: &Backend) -> PoolConfig {
             max_ejection_percent: Percent::new(u32::from(outlier.max_ejection_percent)),
             ..balance::OutlierDetection::default()
         }),
-        health: backend.health_check.as_ref().map(|check| balance::HealthThresholds {
-            unhealthy: NonZeroU32::new(check.unhealthy_threshold).unwrap_or(NonZeroU32::MIN),
-            healthy: NonZeroU32::new(check.healthy_threshold).unwrap_or(NonZeroU32::MIN),
-        }),
+        health: backend
+            .health_check
+            .as_ref()
+            .map(|check| balance::HealthThresholds {
+                unhealthy: NonZeroU32::new(check.unhealthy_threshold).unwrap_or(NonZeroU32::MIN),
+                healthy: NonZeroU32::new(check.healthy_threshold).unwrap_or(NonZeroU32::MIN),
+            }),
         max_in_flight_per_endpoint: backend.connection_pool.max_requests_per_endpoint,
         panic_threshold: Percent::new(u32::from(outlier.min_health_percent)),
         retry_budget: balance::RetryBudgetConfig {

@@ -65,7 +65,7 @@ pub enum StartError {
 
 /// A running gateway.
 pub struct Gateway {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     listeners: Arc<Listeners<Pipeline>>,
     certificates: Certificates,
     background: Background,
@@ -126,7 +126,11 @@ impl Gateway {
         if let Some(address) = config.admin {
             let view = admin::View::new(Arc::clone(&gateway.shared), watch, registry);
             let tasks = Tasks::on(config.control);
-            gateway.admin = Some(Admin::start(address, view, tasks).await.map_err(StartError::Admin)?);
+            gateway.admin = Some(
+                Admin::start(address, view, tasks)
+                    .await
+                    .map_err(StartError::Admin)?,
+            );
         }
         Ok(gateway)
     }
@@ -141,7 +145,9 @@ impl Gateway {
         match &applied {
             Ok(()) => {
                 *generation += 1;
-                self.shared.metrics.snapshot_applied(*generation, telemetry::wall_clock());
+                self.shared
+                    .metrics
+                    .snapshot_applied(*generation, telemetry::wall_clock());
             }
             Err(_) => self.shared.metrics.snapshot_refused(),
         }
@@ -156,9 +162,10 @@ impl Gateway {
         self.background.resolve_new(&runtime).await;
         self.shared.runtime.store(Arc::clone(&runtime));
         if let Err(error) = self.listeners.apply(listeners).await {
-            if let Ok(again) = Prepared::new(&before.snapshot) {
-                self.shared.runtime.store(Arc::new(again.build(&self.shared)));
-            }
+            self.shared
+                .runtime
+                .store(Arc::new(before.again(&self.shared)));
+            self.background.restore(&before).await;
             return Err(error.into());
         }
         self.background.follow(&runtime, &self.shared);
@@ -208,12 +215,20 @@ struct Background {
 
 impl Background {
     fn new(tasks: Tasks) -> Self {
-        Self { discovery: Discovery::new(tasks.clone()), probing: Probing::new(tasks) }
+        Self {
+            discovery: Discovery::new(tasks.clone()),
+            probing: Probing::new(tasks),
+        }
     }
 
     /// Resolves names that nobody follows yet, so that the first request finds endpoints.
     async fn resolve_new(&self, runtime: &Runtime) {
         self.discovery.resolve_new(runtime).await;
+    }
+
+    /// Resolves the names of a runtime that another one has taken the place of, and failed.
+    async fn restore(&self, runtime: &Runtime) {
+        self.discovery.resolve_all(runtime).await;
     }
 
     fn follow(&self, runtime: &Runtime, shared: &Arc<Shared>) {
