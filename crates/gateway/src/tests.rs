@@ -1,3 +1,8 @@
 //! The gateway as a whole, in this process: what is promised of every request whatever happens.
 
 pub(crate) mod fixture;
+
+mod answers;
+mod attempts;
+mod reload;
+mod settle;
