@@ -6,7 +6,7 @@ use engine_server::{Deaths, Errors, FaultSpec, Hangs};
 
 use crate::client::{chat, events, once};
 use crate::load::{Fate, Load};
-use crate::process::{Gateway, eventually, fleet, pool_of};
+use crate::process::{Gateway, fleet, pool_of};
 
 const FAST_TIMEOUTS: &str = "routes:\n  - name: r\n    rules:\n      - matches:\n          - model: { value: m }\n        \
     backendRefs:\n          - { pool: fleet }\n        \
@@ -65,8 +65,7 @@ async fn an_engine_that_dies_in_the_middle_of_a_stream_never_ends_it_cleanly() {
     let error: serde_json::Value = serde_json::from_str(last).unwrap();
     assert_eq!(error["error"]["type"], "server_error", "{last}");
     assert!(!text.contains("[DONE]"));
-    eventually("logged", || async { !gateway.access_log().is_empty() }).await;
-    let line = gateway.access_log().pop().unwrap();
+    let line = gateway.logged(1).await.remove(0);
     assert_eq!(line["outcome"], "upstream_failed", "{line}");
     assert_eq!(line["tokens_estimated"], true, "{line}");
 }

@@ -12,9 +12,12 @@
     reason = "tests"
 )]
 
+mod accounts;
+mod cli;
 mod client;
 mod docs;
 mod drain;
+mod examples;
 mod faults;
 mod grpc;
 mod load;
@@ -24,5 +27,6 @@ mod raw;
 mod reload;
 mod requests;
 mod streams;
+mod tls;
 mod upstream;
 mod websocket;

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::client::{Client, get, once, post, request};
-use crate::process::{Gateway, eventually, free_address};
+use crate::process::{Gateway, free_address};
 use crate::raw::Raw;
 use crate::upstream::{Gate, Received, Step, Upstream, answer, piece, stream_head};
 
@@ -219,8 +219,7 @@ async fn a_response_body_is_forwarded_while_it_arrives() {
     client.until("3\r\ntwo\r\n").await;
     drop(client);
     upstream.until_left(1).await;
-    eventually("logged", || async { !gateway.access_log().is_empty() }).await;
-    let line = gateway.access_log().pop().unwrap();
+    let line = gateway.logged(1).await.remove(0);
     assert_eq!(line["outcome"], "client_aborted", "{line}");
     assert_eq!(line["bytes_sent"], 6, "{line}");
 }
@@ -385,10 +384,12 @@ async fn the_request_id_is_kept_or_made_and_the_trace_goes_on() {
     let id = made.header("x-request-id");
     assert_eq!(id.len(), 36, "{id}");
     assert_eq!(two.header("x-request-id").as_deref(), Some(id));
-    eventually("logged", || async { gateway.access_log().len() == 2 }).await;
-    let lines = gateway.access_log();
-    assert_eq!(lines[0]["traceparent"], trace);
-    assert_eq!(lines[1]["request_id"], id);
+    let lines = gateway.logged(2).await;
+    let logged = |name: &str, value: &str| lines.iter().any(|line| line[name] == value);
+    assert!(
+        logged("traceparent", trace) && logged("request_id", id),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

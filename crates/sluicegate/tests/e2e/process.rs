@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::client::{PATIENCE, get, once};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
 
 /// A running `sluicegate run`.
 pub struct Gateway {
@@ -29,12 +29,23 @@ impl Gateway {
     }
 
     pub async fn start_with(config: &str, arguments: &[&str]) -> Self {
+        Self::start_in(config, arguments, &[]).await
+    }
+
+    /// Starts with these environment variables and no others.
+    pub async fn start_in(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let file = directory.path().join("sluicegate.yaml");
         std::fs::write(&file, config.replace("LISTEN", &address.to_string())).unwrap();
         let config = ["--config", file.to_str().unwrap()];
-        Self::spawn(directory, address, &[&config, arguments].concat(), &[]).await
+        Self::spawn(
+            directory,
+            address,
+            &[&config, arguments].concat(),
+            variables,
+        )
+        .await
     }
 
     /// Starts without a file, on these variables and no others; it takes the address it always does.
@@ -96,13 +107,23 @@ impl Gateway {
         std::fs::read_to_string(self.directory.path().join("stderr.log")).unwrap_or_default()
     }
 
-    /// Its access log, a value a line.
+    /// The access log as far as it is written, a value a line, in about the order of the requests.
     pub fn access_log(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.directory.path().join("access.log"));
         let text = text.unwrap_or_default();
-        text.lines()
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// The access log once it has so many lines, which are all it may have.
+    pub async fn logged(&self, count: usize) -> Vec<Value> {
+        eventually("logged", || async { self.access_log().len() >= count }).await;
+        let lines = self.access_log();
+        assert_eq!(lines.len(), count, "{lines:?}");
+        lines
     }
 
     pub fn directory(&self) -> &Path {

@@ -60,11 +60,6 @@ fn ask() -> Request<Full<Bytes>> {
     chat("m", true, 10)
 }
 
-async fn logged(gateway: &Gateway) -> Value {
-    eventually("logged", || async { !gateway.access_log().is_empty() }).await;
-    gateway.access_log().pop().unwrap()
-}
-
 async fn assert_nothing_in_flight(gateway: &Gateway) {
     eventually("nothing in flight", || async {
         gateway
@@ -111,8 +106,7 @@ async fn the_bytes_pass_as_they_are_but_for_the_usage_that_only_we_asked_for() {
             .await
             .unwrap();
         assert_eq!(got.text(), shown, "in pieces of {size}");
-        eventually("logged", || async { gateway.access_log().len() == 2 }).await;
-        for line in gateway.access_log() {
+        for line in gateway.logged(2).await {
             let fields = ["input_tokens", "output_tokens", "cached_input_tokens"];
             assert_eq!(
                 fields.map(|field| line[field].as_u64()),
@@ -261,7 +255,7 @@ async fn nothing_is_repeated_once_a_token_has_passed() {
             "{text}"
         );
         assert_eq!(second.count(), 0);
-        let line = logged(&gateway).await;
+        let line = gateway.logged(1).await.remove(0);
         assert_eq!(line["outcome"], "upstream_failed", "{line}");
     }
 }
@@ -301,7 +295,7 @@ async fn without_any_first_token_the_client_is_told_in_its_dialect() {
         upstream.count().to_string()
     );
     upstream.until_left(upstream.count()).await;
-    let line = logged(&gateway).await;
+    let line = gateway.logged(1).await.remove(0);
     assert_eq!(line["error"], "first_token_timeout", "{line}");
     assert_nothing_in_flight(&gateway).await;
 }
@@ -325,7 +319,7 @@ async fn a_stream_that_falls_silent_ends_with_an_error_that_says_so() {
         assert!(message.contains(&format!("`{name}`")), "{message}");
         assert_eq!(upstream.count(), before + 1);
         upstream.until_left(upstream.count()).await;
-        let line = logged(&gateway).await;
+        let line = gateway.logged(1).await.remove(0);
         assert_eq!(
             (&line["error"], &line["output_tokens"]),
             (&error_type.into(), &1.into()),
@@ -356,7 +350,7 @@ async fn a_client_that_leaves_takes_its_request_along() {
             asked.abort();
         }
         upstream.until_left(1).await;
-        let line = logged(&gateway).await;
+        let line = gateway.logged(1).await.remove(0);
         assert_eq!(line["outcome"], "client_aborted", "{line}");
         assert_eq!(line["error"], "client_aborted", "{line}");
         assert_eq!(line["status"], status, "{line}");

@@ -70,7 +70,7 @@ async fn bytes_go_both_ways_until_the_client_is_done() {
     assert_eq!(client.rest().await, "");
     upstream.until_left(1).await;
     eventually("released", || async { in_flight(&gateway).await == 0 }).await;
-    let line = gateway.access_log().pop().unwrap();
+    let line = gateway.logged(1).await.remove(0);
     assert_eq!(
         (&line["status"], &line["outcome"]),
         (&101.into(), &"completed".into()),
