@@ -155,9 +155,9 @@ pub(crate) struct Names {
 impl Default for Names {
     fn default() -> Self {
         Self {
-            chat: "chat".into(),
-            text_completion: "text_completion".into(),
-            embeddings: "embeddings".into(),
+            chat: Operation::ChatCompletions.name().into(),
+            text_completion: Operation::Completions.name().into(),
+            embeddings: Operation::Embeddings.name().into(),
             other: "other".into(),
         }
     }

@@ -38,12 +38,13 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The operation's name as metric labels and logs spell it.
+    /// The operation's name in metrics and logs: `gen_ai.operation.name` of OpenTelemetry's semantic
+    /// conventions where they name it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "chat_completions",
-            Self::Completions => "completions",
+            Self::ChatCompletions => "chat",
+            Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
             Self::ListModels => "list_models",
             Self::GetModel => "get_model",

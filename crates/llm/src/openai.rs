@@ -181,6 +181,8 @@ fn upstream_error_of(value: &Value) -> Option<UpstreamError> {
 #[derive(Deserialize)]
 struct Chunk {
     #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
     choices: Option<Vec<Choice>>,
     #[serde(default)]
     usage: Option<Value>,
@@ -305,6 +307,7 @@ pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
         .count();
     EventFacts {
         content: choices.iter().any(Choice::has_content),
+        model: chunk.model,
         usage_only: usage.is_some() && choices.is_empty(),
         finished: finished as u64,
         done: false,

@@ -1,5 +1,6 @@
 //! What the long-running commands share: runtimes, signals, logs.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,7 +28,14 @@ pub(crate) struct Runtimes {
 
 impl Runtimes {
     /// Starts both; `threads` carry traffic, as many as there are processors by default.
+    ///
+    /// A proxy needs two file descriptors a request, and the usual soft limit of 1,024 was made for
+    /// programs that use `select`; so the limit is raised as far as the system allows.
     pub(crate) fn start(threads: Option<u16>) -> anyhow::Result<Self> {
+        match rlimit::increase_nofile_limit(u64::MAX) {
+            Ok(limit) => tracing::debug!(limit, "open files"),
+            Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        }
         let mut data = Builder::new_multi_thread();
         data.enable_all().thread_name("data");
         if let Some(threads) = threads {
@@ -86,7 +94,9 @@ impl Signals {
 pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)
         .with_context(|| format!("`{filter}` is no log filter; write `info` or `info,net=debug`"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 use bytes::Bytes;
 
 use super::{UpstreamError, Usage};
+use crate::scan::MAX_MODEL_BYTES;
 use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
 use crate::{Dialect, openai};
 
@@ -54,6 +55,8 @@ pub enum Ended {
 pub struct StreamReport {
     /// How it ended.
     pub ended: Ended,
+    /// The model, as the upstream names it.
+    pub model: Option<String>,
     /// Tokens used, if it was reported.
     pub usage: Option<Usage>,
     /// Events with content: about the tokens written, where no usage came.
@@ -71,6 +74,8 @@ pub(crate) struct EventFacts {
     pub(crate) finished: u64,
     /// It ends the stream.
     pub(crate) done: bool,
+    /// The model that wrote it.
+    pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
     pub(crate) error: Option<UpstreamError>,
 }
@@ -85,6 +90,7 @@ pub struct StreamTap {
     done: bool,
     finished: u64,
     content_events: u64,
+    model: Option<String>,
     usage: Option<Usage>,
     error: Option<UpstreamError>,
 }
@@ -101,6 +107,7 @@ impl StreamTap {
             done: false,
             finished: 0,
             content_events: 0,
+            model: None,
             usage: None,
             error: None,
         }
@@ -182,6 +189,7 @@ impl StreamTap {
         };
         StreamReport {
             ended,
+            model: self.model,
             usage: self.usage,
             content_events: self.content_events,
         }
@@ -215,6 +223,9 @@ impl StreamTap {
         self.finished += facts.finished;
         self.content_events += u64::from(facts.content);
         self.usage = facts.usage.or(self.usage);
+        if self.model.is_none() {
+            self.model = facts.model.filter(|model| model.len() <= MAX_MODEL_BYTES);
+        }
         if self.error.is_none() {
             self.error = facts.error;
         }

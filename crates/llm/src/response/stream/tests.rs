@@ -9,7 +9,7 @@ fn event(value: &Value) -> String {
 }
 
 fn delta(delta: Value) -> String {
-    event(&json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}], "usage": null}))
+    event(&json!({"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}], "usage": null}))
 }
 
 fn role() -> String {
@@ -87,6 +87,7 @@ fn a_good_stream_passes_whole() {
     };
     let report = StreamReport {
         ended: Ended::Complete,
+        model: Some("m".to_owned()),
         usage: Some(usage),
         content_events: 2,
     };
