@@ -131,8 +131,8 @@ async fn the_access_log_says_what_happened() {
     let expected = json!({
         "request_id": got.header("x-request-id"), "listener": "main", "route": "chats",
         "rule": "alias", "method": "POST", "path": "/v1/chat/completions", "status": 200,
-        "outcome": "completed", "dialect": "openai", "operation": line["operation"].clone(),
-        "model_requested": "nick", "backend": "fleet", "endpoint": "e0", "attempts": 1,
+        "outcome": "completed", "dialect": "openai", "operation": "chat",
+        "model_requested": "nick", "model_served": "m", "backend": "fleet", "endpoint": "e0", "attempts": 1,
         "stream": true, "output_tokens": 6, "bytes_received": length,
         "bytes_sent": got.body.len(), "client_ip": "127.0.0.1", "user_agent": "sdk/1",
     });

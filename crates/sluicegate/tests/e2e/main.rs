@@ -26,6 +26,7 @@ mod process;
 mod raw;
 mod reload;
 mod requests;
+mod schema;
 mod streams;
 mod tls;
 mod upstream;
