@@ -1,7 +1,7 @@
 //! The gateway's process, in front of a configuration in a directory of its own.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,10 +124,6 @@ impl Gateway {
         let lines = self.access_log();
         assert_eq!(lines.len(), count, "{lines:?}");
         lines
-    }
-
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     pub fn config_file(&self) -> PathBuf {

@@ -57,7 +57,7 @@ impl Raw {
     }
 
     async fn fill(&mut self) -> usize {
-        let mut bytes = [0; 16 * 1024];
+        let mut bytes = vec![0; 16 * 1024];
         let count = timeout(PATIENCE, self.stream.read(&mut bytes))
             .await
             .expect("an answer");
