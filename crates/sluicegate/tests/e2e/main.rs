@@ -20,6 +20,7 @@ mod drain;
 mod examples;
 mod faults;
 mod grpc;
+mod limits;
 mod load;
 mod plain;
 mod process;
