@@ -59,7 +59,12 @@ pub(crate) struct Run {
     #[arg(long, default_value = "stdout", value_name = "stdout|stderr|off|FILE")]
     pub(crate) access_log: String,
     /// What the gateway says of itself on stderr, such as `info` or `info,net=debug`
-    #[arg(long, default_value = "info", env = "SLUICEGATE_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        default_value = "info",
+        env = "SLUICEGATE_LOG",
+        value_name = "FILTER"
+    )]
     pub(crate) log: String,
     /// How long to stay open for new requests after SIGTERM, unready, so that load balancers notice
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "DURATION")]
@@ -156,10 +161,14 @@ pub(crate) struct Engine {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<mesh::resources::Duration>();
-    parsed.map(mesh::resources::Duration::get).map_err(|error| error.to_string())
+    parsed
+        .map(mesh::resources::Duration::get)
+        .map_err(|error| error.to_string())
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
     let parsed = text.parse::<mesh::resources::ByteSize>();
-    parsed.map(mesh::resources::ByteSize::get).map_err(|error| error.to_string())
+    parsed
+        .map(mesh::resources::ByteSize::get)
+        .map_err(|error| error.to_string())
 }

@@ -5,11 +5,13 @@ use source::{Environment, Source};
 use crate::args::Check;
 
 pub(crate) fn check(args: &Check) -> anyhow::Result<()> {
-    let loaded = Source::open(&args.config, Environment::of_process()).load().map_err(|refused| {
-        let count = refused.problems.len();
-        let problems = if count == 1 { "problem" } else { "problems" };
-        anyhow::anyhow!("{count} {problems}\n\n{refused}")
-    })?;
+    let loaded = Source::open(&args.config, Environment::of_process())
+        .load()
+        .map_err(|refused| {
+            let count = refused.problems.len();
+            let problems = if count == 1 { "problem" } else { "problems" };
+            anyhow::anyhow!("{count} {problems}\n\n{refused}")
+        })?;
     let snapshot = &loaded.snapshot;
     println!(
         "{} is valid: {} listeners, {} backends, {} rules",
@@ -24,7 +26,12 @@ pub(crate) fn check(args: &Check) -> anyhow::Result<()> {
 fn rules(loaded: &source::Loaded) -> usize {
     let mut names = std::collections::BTreeSet::new();
     for listener in loaded.snapshot.listeners() {
-        names.extend(listener.router.matches().map(|(_, rule)| (&*rule.route, &*rule.name)));
+        names.extend(
+            listener
+                .router
+                .matches()
+                .map(|(_, rule)| (&*rule.route, &*rule.name)),
+        );
     }
     names.len()
 }

@@ -35,7 +35,10 @@ pub(crate) fn demo(args: &Demo) -> anyhow::Result<()> {
         data: runtimes.data.handle().clone(),
         control: runtimes.control.handle().clone(),
         admin: Some(args.admin),
-        drain: DrainConfig { delay: Duration::ZERO, deadline: Duration::from_secs(10) },
+        drain: DrainConfig {
+            delay: Duration::ZERO,
+            deadline: Duration::from_secs(10),
+        },
         body_memory: 1 << 30,
         access_log: None,
         version: VERSION,
@@ -71,7 +74,11 @@ async fn start_fleet(replicas: u16) -> anyhow::Result<Vec<EngineServer>> {
         let mut config = EngineConfig::new(profile(PROFILE)?);
         config.model = MODEL.to_owned();
         config.seed = u64::from(seed);
-        fleet.push(EngineServer::start(config).await.context("no simulated replica starts")?);
+        fleet.push(
+            EngineServer::start(config)
+                .await
+                .context("no simulated replica starts")?,
+        );
     }
     Ok(fleet)
 }
@@ -85,7 +92,9 @@ fn document(listen: SocketAddr, fleet: &[EngineServer]) -> String {
     );
     for (index, replica) in fleet.iter().enumerate() {
         let address = replica.addr();
-        text.push_str(&format!("      - {{ name: gpu-{index}, address: \"{address}\" }}\n"));
+        text.push_str(&format!(
+            "      - {{ name: gpu-{index}, address: \"{address}\" }}\n"
+        ));
     }
     text
 }
@@ -97,18 +106,27 @@ fn compile(document: &str) -> anyhow::Result<Arc<Snapshot>> {
         None => anyhow::anyhow!("the demo's configuration is not valid"),
     })?;
     let snapshot = Snapshot::compile(&read.resources, &mesh::resources::Secrets::default());
-    snapshot.map(Arc::new).map_err(|violations| match violations.first() {
-        Some(violation) => anyhow::anyhow!("{}", read.origins.locate(violation)),
-        None => anyhow::anyhow!("the demo's configuration is not valid"),
-    })
+    snapshot
+        .map(Arc::new)
+        .map_err(|violations| match violations.first() {
+            Some(violation) => anyhow::anyhow!("{}", read.origins.locate(violation)),
+            None => anyhow::anyhow!("the demo's configuration is not valid"),
+        })
 }
 
 fn introduce(document: &str, address: SocketAddr, admin: SocketAddr) {
-    println!("Sluicegate {} listens on http://{address}, admin on http://{admin}", VERSION.0);
+    println!(
+        "Sluicegate {} listens on http://{address}, admin on http://{admin}",
+        VERSION.0
+    );
     println!("\nIts configuration:\n\n{}", indented(document));
-    println!("Routes: any request for the model {MODEL} goes to the pool fleet, least requests first.");
+    println!(
+        "Routes: any request for the model {MODEL} goes to the pool fleet, least requests first."
+    );
     println!("\nWith curl:\n");
-    println!("    curl -N http://{address}/v1/chat/completions -H 'content-type: application/json' \\");
+    println!(
+        "    curl -N http://{address}/v1/chat/completions -H 'content-type: application/json' \\"
+    );
     println!(
         "      -d '{{\"model\": \"{MODEL}\", \"stream\": true, \
          \"messages\": [{{\"role\": \"user\", \"content\": \"{QUESTION}\"}}]}}'"
@@ -117,7 +135,9 @@ fn introduce(document: &str, address: SocketAddr, admin: SocketAddr) {
     println!("    from openai import OpenAI");
     println!("    client = OpenAI(base_url=\"http://{address}/v1\", api_key=\"none\")");
     println!("    messages = [{{\"role\": \"user\", \"content\": \"{QUESTION}\"}}]");
-    println!("    for chunk in client.chat.completions.create(model=\"{MODEL}\", messages=messages, stream=True):");
+    println!(
+        "    for chunk in client.chat.completions.create(model=\"{MODEL}\", messages=messages, stream=True):"
+    );
     println!("        print(chunk.choices[0].delta.content or \"\", end=\"\", flush=True)");
 }
 
@@ -151,7 +171,11 @@ async fn ask(address: SocketAddr) -> anyhow::Result<()> {
         }
     }
     println!("\n");
-    for name in ["x-sluicegate-endpoint", "x-sluicegate-attempts", "x-sluicegate-overhead-ms"] {
+    for name in [
+        "x-sluicegate-endpoint",
+        "x-sluicegate-attempts",
+        "x-sluicegate-overhead-ms",
+    ] {
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
         println!("    {name}: {}", value.unwrap_or("-"));
     }
@@ -162,9 +186,12 @@ async fn ask(address: SocketAddr) -> anyhow::Result<()> {
 fn print_deltas(decoder: &mut Decoder, chunk: Bytes) -> anyhow::Result<()> {
     decoder.push(chunk);
     while let Some(frame) = decoder.next_frame()? {
-        let event: Option<Value> =
-            frame.data().and_then(|data| serde_json::from_slice(&data).ok());
-        let text = event.as_ref().and_then(|event| event.pointer("/choices/0/delta/content"));
+        let event: Option<Value> = frame
+            .data()
+            .and_then(|data| serde_json::from_slice(&data).ok());
+        let text = event
+            .as_ref()
+            .and_then(|event| event.pointer("/choices/0/delta/content"));
         if let Some(text) = text.and_then(Value::as_str) {
             print!("{text}");
             std::io::stdout().flush()?;

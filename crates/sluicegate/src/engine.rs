@@ -36,7 +36,9 @@ pub(crate) fn engine(args: &Engine) -> anyhow::Result<()> {
 async fn start(args: &Engine, profile: Profile, index: u16) -> anyhow::Result<EngineServer> {
     let port = match args.port {
         0 => 0,
-        first => first.checked_add(index).context("the replicas' ports go beyond 65535")?,
+        first => first
+            .checked_add(index)
+            .context("the replicas' ports go beyond 65535")?,
     };
     let mut config = EngineConfig::new(profile);
     config.listen = SocketAddr::new(args.host, port);
@@ -46,7 +48,9 @@ async fn start(args: &Engine, profile: Profile, index: u16) -> anyhow::Result<En
         config.model.clone_from(model);
     }
     let listen = config.listen;
-    EngineServer::start(config).await.with_context(|| format!("no replica starts on {listen}"))
+    EngineServer::start(config)
+        .await
+        .with_context(|| format!("no replica starts on {listen}"))
 }
 
 fn model<'a>(args: &'a Engine, profile: &'a Profile) -> &'a str {
@@ -56,7 +60,10 @@ fn model<'a>(args: &'a Engine, profile: &'a Profile) -> &'a str {
 /// The profile of this name.
 pub(crate) fn profile(name: &str) -> anyhow::Result<Profile> {
     Profile::named(name).with_context(|| {
-        format!("there is no profile `{name}`; there are {}", Profile::NAMES.join(", "))
+        format!(
+            "there is no profile `{name}`; there are {}",
+            Profile::NAMES.join(", ")
+        )
     })
 }
 

@@ -42,12 +42,18 @@ pub(crate) fn explain(args: &Explain) -> anyhow::Result<()> {
 fn listener<'a>(snapshot: &'a Snapshot, name: Option<&str>) -> anyhow::Result<&'a Listener> {
     let listeners = snapshot.listeners();
     let Some(name) = name else {
-        return listeners.first().map(AsRef::as_ref).context("there is no listener");
+        return listeners
+            .first()
+            .map(AsRef::as_ref)
+            .context("there is no listener");
     };
     let found = listeners.iter().find(|listener| &*listener.name == name);
     found.map(AsRef::as_ref).with_context(|| {
         let names: Vec<&str> = listeners.iter().map(|listener| &*listener.name).collect();
-        format!("there is no listener `{name}`; there are {}", names.join(", "))
+        format!(
+            "there is no listener `{name}`; there are {}",
+            names.join(", ")
+        )
     })
 }
 
@@ -59,19 +65,31 @@ fn from_flags(args: &Explain) -> anyhow::Result<Asked> {
         },
         None => Vec::new(),
     };
-    let default = if args.data.is_some() { Method::POST } else { Method::GET };
+    let default = if args.data.is_some() {
+        Method::POST
+    } else {
+        Method::GET
+    };
     let method = match &args.method {
-        Some(method) => method.parse().with_context(|| format!("`{method}` is not a method"))?,
+        Some(method) => method
+            .parse()
+            .with_context(|| format!("`{method}` is not a method"))?,
         None => default,
     };
     let mut headers = HeaderMap::new();
     for line in &args.headers {
-        let (name, value) =
-            line.split_once(':').with_context(|| format!("`{line}` is not `name: value`"))?;
+        let (name, value) = line
+            .split_once(':')
+            .with_context(|| format!("`{line}` is not `name: value`"))?;
         append(&mut headers, name.trim(), value.trim())?;
     }
     let url = args.url.as_deref().unwrap_or("/");
-    Ok(Asked { method, uri: uri(url)?, headers, body })
+    Ok(Asked {
+        method,
+        uri: uri(url)?,
+        headers,
+        body,
+    })
 }
 
 fn from_json(file: &Path) -> anyhow::Result<Asked> {
@@ -83,34 +101,57 @@ fn from_json(file: &Path) -> anyhow::Result<Asked> {
             .with_context(|| format!("cannot read {}", file.display()))?;
     }
     let request: Value = serde_json::from_str(&text).context("the request is not JSON")?;
-    let url = request.get("url").and_then(Value::as_str).context("the request has no `url`")?;
+    let url = request
+        .get("url")
+        .and_then(Value::as_str)
+        .context("the request has no `url`")?;
     let body = match request.get("body") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(text)) => text.clone().into_bytes(),
         Some(json) => serde_json::to_vec(json)?,
     };
     let default = if body.is_empty() { "GET" } else { "POST" };
-    let method = request.get("method").and_then(Value::as_str).unwrap_or(default);
+    let method = request
+        .get("method")
+        .and_then(Value::as_str)
+        .unwrap_or(default);
     let mut headers = HeaderMap::new();
-    for (name, value) in request.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        let value = value.as_str().with_context(|| format!("header `{name}` is not a string"))?;
+    for (name, value) in request
+        .get("headers")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let value = value
+            .as_str()
+            .with_context(|| format!("header `{name}` is not a string"))?;
         append(&mut headers, name, value)?;
     }
-    let method = method.parse().with_context(|| format!("`{method}` is not a method"))?;
-    Ok(Asked { method, uri: uri(url)?, headers, body })
+    let method = method
+        .parse()
+        .with_context(|| format!("`{method}` is not a method"))?;
+    Ok(Asked {
+        method,
+        uri: uri(url)?,
+        headers,
+        body,
+    })
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: &str) -> anyhow::Result<()> {
-    let parsed: HeaderName =
-        name.parse().with_context(|| format!("`{name}` is not a header name"))?;
-    let value: HeaderValue =
-        value.parse().with_context(|| format!("the value of header `{name}` is not valid"))?;
+    let parsed: HeaderName = name
+        .parse()
+        .with_context(|| format!("`{name}` is not a header name"))?;
+    let value: HeaderValue = value
+        .parse()
+        .with_context(|| format!("the value of header `{name}` is not valid"))?;
     headers.append(parsed, value);
     Ok(())
 }
 
 fn uri(url: &str) -> anyhow::Result<Uri> {
-    url.parse().with_context(|| format!("`{url}` is not a URL or path"))
+    url.parse()
+        .with_context(|| format!("`{url}` is not a URL or path"))
 }
 
 /// What becomes of a request.
@@ -127,16 +168,30 @@ impl Explained {
         if let Some(api) = api
             && asked.method.as_str() != api.method().as_str()
         {
-            bail!("{path} accepts {} only: it is answered 405", api.method().as_str());
+            bail!(
+                "{path} accepts {} only: it is answered 405",
+                api.method().as_str()
+            );
         }
         let model = match api.and_then(Schema::of) {
             Some(schema) => model(schema, &asked.body)?,
-            None => api.and_then(|api| api.model_in_path(path)).map(str::to_owned),
+            None => api
+                .and_then(|api| api.model_in_path(path))
+                .map(str::to_owned),
         };
-        let header = asked.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let header = asked
+            .headers
+            .get(http::header::HOST)
+            .and_then(|host| host.to_str().ok());
         let host = asked.uri.host().or(header).unwrap_or("localhost");
-        if !listener.allowed_hosts.allows(mesh::snapshot::host_without_port(host)) {
-            bail!("listener {} does not serve the host {host}: it is answered 421", listener.name);
+        if !listener
+            .allowed_hosts
+            .allows(mesh::snapshot::host_without_port(host))
+        {
+            bail!(
+                "listener {} does not serve the host {host}: it is answered 421",
+                listener.name
+            );
         }
         let head = Head {
             host: mesh::snapshot::host_without_port(host),
@@ -147,12 +202,17 @@ impl Explained {
             llm: api.is_some(),
         };
         let considered = listener.router.explain(&head, model.as_deref());
-        Ok(Self { api, model, considered })
+        Ok(Self {
+            api,
+            model,
+            considered,
+        })
     }
 
     fn chosen(&self) -> Option<&Rule> {
         let mut all = self.considered.iter();
-        all.find(|one| matches!(one.verdict, Verdict::Chosen)).map(|one| &*one.rule)
+        all.find(|one| matches!(one.verdict, Verdict::Chosen))
+            .map(|one| &*one.rule)
     }
 
     fn text(&self) -> String {
@@ -162,7 +222,10 @@ impl Explained {
             |api| format!("{} {}", api.dialect.name(), api.operation.name()),
         );
         out.push_str(&format!("API    {api}\n"));
-        out.push_str(&format!("model  {}\n", self.model.as_deref().unwrap_or("none")));
+        out.push_str(&format!(
+            "model  {}\n",
+            self.model.as_deref().unwrap_or("none")
+        ));
         match self.chosen() {
             Some(rule) => {
                 out.push_str(&format!("route  {}, rule {}\n", rule.route, rule.name));

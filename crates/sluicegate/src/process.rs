@@ -42,10 +42,17 @@ impl Runtimes {
             data.worker_threads(usize::from(threads));
         }
         let mut control = Builder::new_multi_thread();
-        control.enable_all().worker_threads(1).thread_name("control");
+        control
+            .enable_all()
+            .worker_threads(1)
+            .thread_name("control");
         Ok(Self {
-            data: data.build().context("the runtime for traffic does not start")?,
-            control: control.build().context("the runtime for control does not start")?,
+            data: data
+                .build()
+                .context("the runtime for traffic does not start")?,
+            control: control
+                .build()
+                .context("the runtime for control does not start")?,
         })
     }
 }
@@ -92,10 +99,13 @@ impl Signals {
 
 /// Says on standard error what the program does, as far as `filter` lets through.
 pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .with_context(|| format!("`{filter}` is no log filter; write `info` or `info,net=debug`"))?;
+    let filter = EnvFilter::try_new(filter).with_context(|| {
+        format!("`{filter}` is no log filter; write `info` or `info,net=debug`")
+    })?;
     let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours);
     log.with_writer(std::io::stderr).init();
     Ok(())
 }
@@ -108,6 +118,9 @@ pub(crate) fn access_log(target: &str) -> anyhow::Result<Option<Arc<AccessLog>>>
         "stderr" => LogTarget::Stderr,
         file => LogTarget::File(PathBuf::from(file)),
     };
-    let config = AccessLogConfig { target, ..AccessLogConfig::default() };
+    let config = AccessLogConfig {
+        target,
+        ..AccessLogConfig::default()
+    };
     Ok(Some(Arc::new(AccessLog::start(&config)?)))
 }

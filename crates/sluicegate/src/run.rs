@@ -32,14 +32,19 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
         data: runtimes.data.handle().clone(),
         control: runtimes.control.handle().clone(),
         admin: Some(args.admin),
-        drain: DrainConfig { delay: args.drain_delay, deadline: args.drain_deadline },
+        drain: DrainConfig {
+            delay: args.drain_delay,
+            deadline: args.drain_deadline,
+        },
         body_memory: args.body_memory,
         access_log: access_log.clone(),
         version: VERSION,
     };
     let upkeep = Tasks::on(runtimes.control.handle().clone());
     upkeep.spawn("watch configuration", watcher.run());
-    let served = runtimes.control.block_on(serve(config, states, access_log.as_deref()));
+    let served = runtimes
+        .control
+        .block_on(serve(config, states, access_log.as_deref()));
     upkeep.abort_all();
     if let Some(log) = access_log
         && !log.close(LOG_DEADLINE)

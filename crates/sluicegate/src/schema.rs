@@ -11,7 +11,10 @@ pub(crate) fn schema(args: &Schema) -> anyhow::Result<()> {
             println!("---\n{}", serde_json::to_string_pretty(&crd)?);
         }
     } else {
-        println!("{}", serde_json::to_string_pretty(&mesh::schema::json_schema())?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&mesh::schema::json_schema())?
+        );
     }
     Ok(())
 }

@@ -33,7 +33,10 @@ pub struct Answer {
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body))
+            panic!(
+                "not JSON ({error}): {}",
+                String::from_utf8_lossy(&self.body)
+            )
         })
     }
 
@@ -42,13 +45,18 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None }
+        Self {
+            address,
+            connection: None,
+        }
     }
 
     /// Sends a request and returns the head of its answer. A connection that the server closed
@@ -86,7 +94,11 @@ impl Client {
         tokio::time::timeout(PATIENCE, async {
             let (head, body) = self.start(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            Ok(Answer {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })
         })
         .await?
     }
@@ -114,7 +126,10 @@ pub fn post(path: &str, body: &Value) -> Request<Full<Bytes>> {
 
 /// Any request.
 pub fn request(method: Method, path: &str, body: &str) -> Request<Full<Bytes>> {
-    let builder = Request::builder().method(method).uri(path).header(HOST, "localhost");
+    let builder = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "localhost");
     let builder = match body {
         "" => builder,
         _ => builder.header(CONTENT_TYPE, "application/json"),
@@ -142,5 +157,7 @@ pub async fn once(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer 
 
 /// The events of a stream: the `data` of each.
 pub fn events(body: &str) -> Vec<&str> {
-    body.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect()
+    body.split("\n\n")
+        .filter_map(|event| event.strip_prefix("data: "))
+        .collect()
 }

@@ -17,7 +17,10 @@ async fn sigterm_under_load_loses_nothing() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     gateway.terminate();
     let admin = gateway.admin;
-    eventually("unready", || async move { once(admin, get("/readyz")).await.status == 503 }).await;
+    eventually("unready", || async move {
+        once(admin, get("/readyz")).await.status == 503
+    })
+    .await;
     // Still open for what load balancers send in the meantime, and asking to go elsewhere.
     let late = once(gateway.address, chat("m", false, 1)).await;
     assert_eq!(late.status, 200);
@@ -34,7 +37,11 @@ async fn streams_under_way_finish_after_the_listeners_are_closed() {
     let arguments = ["--drain-delay", "100ms", "--drain-deadline", "20s"];
     let mut gateway = Gateway::start_with(&pool_of(&engines, ""), &arguments).await;
     let mut client = Client::new(gateway.address);
-    let mut stream = client.start(chat("m", true, 600)).await.unwrap().into_body();
+    let mut stream = client
+        .start(chat("m", true, 600))
+        .await
+        .unwrap()
+        .into_body();
     let mut text = Vec::new();
     text.extend(stream.frame().await.unwrap().unwrap().into_data().unwrap());
     gateway.terminate();
@@ -58,11 +65,19 @@ async fn the_deadline_cuts_what_does_not_end() {
     let arguments = ["--drain-delay", "100ms", "--drain-deadline", "1s"];
     let mut gateway = Gateway::start_with(&pool_of(&engines, ""), &arguments).await;
     let mut client = Client::new(gateway.address);
-    let mut stream = client.start(chat("m", true, 4000)).await.unwrap().into_body();
+    let mut stream = client
+        .start(chat("m", true, 4000))
+        .await
+        .unwrap()
+        .into_body();
     stream.frame().await.unwrap().unwrap();
     gateway.terminate();
     let rest = stream.collect().await;
     assert!(rest.is_err(), "cut, not ended: {rest:?}");
     assert!(gateway.ended().await.success(), "{}", gateway.log());
-    assert!(gateway.log().contains("drain deadline"), "{}", gateway.log());
+    assert!(
+        gateway.log().contains("drain deadline"),
+        "{}",
+        gateway.log()
+    );
 }

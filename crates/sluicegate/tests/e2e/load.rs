@@ -73,10 +73,18 @@ impl Fates {
 
     /// No request may have failed before it had begun.
     pub fn assert_none_failed(&self) {
-        let failed: Vec<&Fate> =
-            self.0.iter().filter(|fate| matches!(fate, Fate::Failed(_))).collect();
+        let failed: Vec<&Fate> = self
+            .0
+            .iter()
+            .filter(|fate| matches!(fate, Fate::Failed(_)))
+            .collect();
         let total = self.0.len();
-        assert!(failed.is_empty(), "{} of {total} failed: {:?}", failed.len(), failed.first());
+        assert!(
+            failed.is_empty(),
+            "{} of {total} failed: {:?}",
+            failed.len(),
+            failed.first()
+        );
     }
 }
 

@@ -28,7 +28,11 @@ async fn a_hundred_reloads_under_load_fail_nothing() {
     let fates = load.stop().await;
     fates.assert_none_failed();
     assert_eq!(fates.count(&Fate::Whole), fates.0.len());
-    assert!(fates.0.len() > 1000, "{} requests are too few to show anything", fates.0.len());
+    assert!(
+        fates.0.len() > 1000,
+        "{} requests are too few to show anything",
+        fates.0.len()
+    );
     assert!(gateway.metric("sluicegate_snapshot_generation").await >= 101.0);
 }
 
@@ -38,7 +42,10 @@ async fn an_invalid_file_changes_nothing_and_is_told() {
     let config = pool_of(&engines, "");
     let gateway = Gateway::start(&config).await;
     gateway.reconfigure(&config.replace("endpoints:", "endpoint:"));
-    eventually("the fault is told", || async { gateway.log().contains("endpoint") }).await;
+    eventually("the fault is told", || async {
+        gateway.log().contains("endpoint")
+    })
+    .await;
     let log = gateway.log();
     assert!(log.contains("sluicegate.yaml:8:5"), "{log}");
     assert!(log.contains("did you mean `endpoints`?"), "{log}");
@@ -47,7 +54,10 @@ async fn an_invalid_file_changes_nothing_and_is_told() {
 
     gateway.reconfigure(&config.replace("models: [m]", "models: [m, n]"));
     let models = || async { once(gateway.address, get("/v1/models")).await.text() };
-    eventually("the mended file is live", || async { models().await.contains("\"n\"") }).await;
+    eventually("the mended file is live", || async {
+        models().await.contains("\"n\"")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,9 +70,14 @@ async fn a_listener_that_cannot_be_bound_changes_nothing() {
         "listeners:\n  - name: second\n    address: \"{}\"\n",
         taken.local_addr().unwrap()
     );
-    let broken = config.replace("listeners:\n", &second).replace("models: [m]", "models: [n]");
+    let broken = config
+        .replace("listeners:\n", &second)
+        .replace("models: [m]", "models: [n]");
     gateway.reconfigure(&broken);
-    eventually("the fault is told", || async { gateway.log().contains("cannot listen on") }).await;
+    eventually("the fault is told", || async {
+        gateway.log().contains("cannot listen on")
+    })
+    .await;
     assert_eq!(once(gateway.address, chat("m", false, 1)).await.status, 200);
     assert_eq!(once(gateway.address, chat("n", false, 1)).await.status, 404);
 }

@@ -9,7 +9,9 @@ fn event(value: &Value) -> String {
 }
 
 fn delta(delta: Value) -> String {
-    event(&json!({"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}], "usage": null}))
+    event(
+        &json!({"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}], "usage": null}),
+    )
 }
 
 fn role() -> String {
