@@ -116,7 +116,7 @@ impl Report {
         };
         Self {
             tokens: report.usage.map_or(estimate, tokens),
-            model: None,
+            model: report.model,
             whole: report.ended == Ended::Complete,
             failed: matches!(report.ended, Ended::Failed(_)),
         }
