@@ -1,6 +1,7 @@
 //! Streamed answers: the bytes that pass, the moment until which all may be repeated, and their end.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -330,6 +331,27 @@ async fn a_stream_that_falls_silent_ends_with_an_error_that_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_chunk_gives_a_stream_its_time_anew() {
+    let paced = [Step::Pause(Duration::from_millis(300)), piece(TEXT)];
+    let steps = [
+        vec![stream_head(), piece(TEXT)],
+        vec![paced; 5].concat(),
+        vec![Step::Hang],
+    ];
+    let upstream = Upstream::always(steps.concat()).await;
+    let rule = "        timeouts: { betweenChunks: 1s }\n";
+    let config = with_fallback(upstream.address, upstream.address, rule);
+    let gateway = Gateway::start(&config).await;
+    let text = once(gateway.address, ask()).await.text();
+    let shown = TEXT.repeat(6);
+    assert!(text.starts_with(&shown), "{text}");
+    assert!(text[shown.len()..].contains("`betweenChunks`"), "{text}");
+    let line = gateway.logged(1).await.remove(0);
+    assert_eq!(line["output_tokens"], 6, "{line}");
+    assert!(line["duration_ms"].as_f64().unwrap() >= 2500.0, "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_takes_its_request_along() {
     for (steps, status) in [
         (vec![stream_head(), piece(TEXT), Step::Hang], 200),
@@ -392,7 +414,7 @@ async fn a_client_that_does_not_read_slows_its_upstream_down() {
         let still = now == last && now > 0;
         last = now;
         async move {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             still
         }
     })

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,6 +55,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Waits until the test opens the gate.
     Wait(Gate),
+    /// Does nothing for so long.
+    Pause(Duration),
     /// Opens the gate: everything before has been handed to the socket.
     Open(Gate),
     /// Does nothing until the other side closes.
@@ -252,6 +255,10 @@ impl Connection {
             Step::Send(bytes) => {
                 self.stream.write_all(&bytes).await.ok()?;
                 self.seen.lock().unwrap().sent += bytes.len();
+                Some(())
+            }
+            Step::Pause(time) => {
+                tokio::time::sleep(time).await;
                 Some(())
             }
             Step::Open(gate) => {
