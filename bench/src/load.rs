@@ -1,19 +1,23 @@
-//! A closed loop of connections, each of which sends the next request when the last is answered.
+//! Chat completions over a number of connections, as a closed or an open loop.
+//!
+//! In a closed loop a connection sends its next request when the last one is answered: good to load
+//! a proxy fully, and with one connection to see what it adds to a request alone. An open loop sends
+//! at a steady rate whatever the answers do, and latency counts from the time at which a request was
+//! due, so that one which had to wait for a free connection is as slow as its user would find it
+//! (no coordinated omission).
 
+use crate::{
+    answer::Answer,
+    client::{Prompt, connect},
+};
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    Request, StatusCode, Uri,
-    client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST},
-};
-use hyper_util::rt::TokioIo;
-use serde_json::json;
-use std::{net::SocketAddr, time::Duration};
+use hyper::{StatusCode, body::Bytes, client::conn::http1::SendRequest};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{
-    net::TcpStream,
+    sync::{Mutex, mpsc},
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -24,101 +28,174 @@ pub(crate) struct Arguments {
     #[arg(long)]
     target: SocketAddr,
     /// Connections
-    #[arg(long, default_value_t = 32)]
-    connections: usize,
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Requests per second (an open loop); without it each connection sends when it is answered
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
     /// How long to begin new requests
     #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Ask for streams
-    #[arg(long)]
-    stream: bool,
+    seconds: u32,
+    /// How the upstream is to answer
+    #[arg(long, value_enum, default_value_t = Answer::Whole)]
+    answer: Answer,
+    /// Bytes of each request
+    #[arg(long, default_value_t = 1500)]
+    prompt_bytes: usize,
+    /// Model to ask for
+    #[arg(long, default_value = "bench")]
+    model: String,
 }
 
 /// Longest that one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What one connection has measured.
-struct Tally {
-    latency_us: Histogram<u64>,
-    errors: u64,
-    body_bytes: u64,
-}
-
-impl Tally {
-    fn new() -> Result<Self> {
-        // A minute at most, to three digits.
-        let latency_us = Histogram::new_with_bounds(1, 60_000_000, 3)?;
-        Ok(Self {
-            latency_us,
-            errors: 0,
-            body_bytes: 0,
-        })
-    }
-
-    fn add(&mut self, other: &Self) -> Result<()> {
-        self.latency_us.add(&other.latency_us)?;
-        self.errors += other.errors;
-        self.body_bytes += other.body_bytes;
-        Ok(())
-    }
-}
-
 /// Run the load and print the result.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let body = request_body(arguments.stream);
+    let Arguments { target, answer, .. } = arguments;
+    let prompt = Prompt::new(target, &arguments.model, arguments.prompt_bytes, answer)?;
     let began = Instant::now();
-    let deadline = began + Duration::from_secs(arguments.seconds);
+    let arrivals = Arrivals::new(&arguments, began);
     let mut connections = JoinSet::new();
     for _ in 0..arguments.connections {
-        connections.spawn(connection(arguments.target, body.clone(), deadline));
+        connections.spawn(connection(target, prompt.clone(), arrivals.clone()));
     }
     let mut total = Tally::new()?;
     while let Some(tally) = connections.join_next().await {
         total.add(&tally.context("a connection's task ended early")??)?;
     }
-    let result = json!({
-        "requests": total.latency_us.len(),
-        "errors": total.errors,
-        "seconds": began.elapsed().as_secs_f64(),
-        "p50_us": total.latency_us.value_at_quantile(0.5),
-        "p99_us": total.latency_us.value_at_quantile(0.99),
-        "body_bytes": total.body_bytes,
-    });
-    println!("{result}");
+    println!("{}", total.report(began.elapsed()));
     Ok(())
 }
 
-/// A chat completion request of about 1.5 KB.
-fn request_body(stream: bool) -> Bytes {
-    let text = "Tell me how a river that rises in the hills finds its way down to the sea. ";
-    let messages = json!([
-        {"role": "system", "content": "You are a patient teacher of geography."},
-        {"role": "user", "content": text.repeat(17)},
-    ]);
-    json!({"model": "bench", "stream": stream, "max_tokens": 252, "messages": messages})
-        .to_string()
-        .into()
+/// When requests are due.
+#[derive(Clone)]
+enum Arrivals {
+    /// At once, until then.
+    Closed { until: Instant },
+    /// At the times that come here.
+    Open(Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>),
 }
 
-async fn connection(target: SocketAddr, body: Bytes, deadline: Instant) -> Result<Tally> {
-    let stream = TcpStream::connect(target).await?;
-    stream.set_nodelay(true)?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+impl Arrivals {
+    fn new(arguments: &Arguments, began: Instant) -> Self {
+        match arguments.rate {
+            None => Self::Closed {
+                until: began + Duration::from_secs(arguments.seconds.into()),
+            },
+            Some(rate) => {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                let count = u64::from(rate) * u64::from(arguments.seconds);
+                // A thread, since the runtime's own timers go by whole milliseconds.
+                thread::spawn(move || pace(&sender, began, rate, count));
+                Self::Open(Arc::new(Mutex::new(receiver)))
+            }
+        }
+    }
+
+    /// When the next request is due, which is now or was before; none at the end.
+    async fn next(&self) -> Option<Instant> {
+        match self {
+            Self::Closed { until } => Some(Instant::now()).filter(|now| now < until),
+            Self::Open(due) => due.lock().await.recv().await,
+        }
+    }
+}
+
+/// Send each time when it has come.
+fn pace(due: &mpsc::UnboundedSender<Instant>, began: Instant, rate: u32, count: u64) {
+    for number in 0..count {
+        let time = began + Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
+        thread::sleep(time.saturating_duration_since(Instant::now()));
+        if due.send(time).is_err() {
+            return;
+        }
+    }
+}
+
+/// What has been measured.
+struct Tally {
+    /// From when a request was due to the end of its answer.
+    latency: Times,
+    /// The same to the first piece of the answer's body.
+    first: Times,
+    /// From one piece of a body to the next.
+    gap: Times,
+    errors: u64,
+    /// Answers that Sluicegate says took more than one attempt.
+    retried: u64,
+    body_bytes: u64,
+}
+
+/// A histogram of times.
+struct Times(Histogram<u64>);
+
+impl Times {
+    fn new() -> Result<Self> {
+        // Nanoseconds up to a minute, to three digits.
+        Ok(Self(Histogram::new_with_bounds(1, 60_000_000_000, 3)?))
+    }
+
+    fn record(&mut self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.saturating_record(nanoseconds.max(1));
+    }
+
+    /// A quantile in microseconds; 0 when nothing was recorded.
+    fn quantile_us(&self, quantile: f64) -> f64 {
+        // Below 2^53 ns, which is a hundred days, the conversion is exact.
+        self.0.value_at_quantile(quantile) as f64 / 1000.0
+    }
+}
+
+impl Tally {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            latency: Times::new()?,
+            first: Times::new()?,
+            gap: Times::new()?,
+            errors: 0,
+            retried: 0,
+            body_bytes: 0,
+        })
+    }
+
+    fn add(&mut self, other: &Self) -> Result<()> {
+        self.latency.0.add(&other.latency.0)?;
+        self.first.0.add(&other.first.0)?;
+        self.gap.0.add(&other.gap.0)?;
+        self.errors += other.errors;
+        self.retried += other.retried;
+        self.body_bytes += other.body_bytes;
+        Ok(())
+    }
+
+    fn report(&self, elapsed: Duration) -> Value {
+        json!({
+            "requests": self.latency.0.len(),
+            "errors": self.errors,
+            "retried": self.retried,
+            "seconds": elapsed.as_secs_f64(),
+            "p50_us": self.latency.quantile_us(0.5),
+            "p99_us": self.latency.quantile_us(0.99),
+            "first_p50_us": self.first.quantile_us(0.5),
+            "first_p99_us": self.first.quantile_us(0.99),
+            "gap_max_us": self.gap.quantile_us(1.0),
+            "body_bytes": self.body_bytes,
+        })
+    }
+}
+
+async fn connection(target: SocketAddr, prompt: Prompt, arrivals: Arrivals) -> Result<Tally> {
+    let (mut sender, driver) = connect(target).await?;
     let requests = async {
         let mut tally = Tally::new()?;
-        while Instant::now() < deadline {
-            let began = Instant::now();
-            match timeout(REQUEST_TIMEOUT, exchange(&mut sender, target, body.clone())).await? {
-                Ok(bytes) => {
-                    let micros = u64::try_from(began.elapsed().as_micros())?;
-                    tally.latency_us.saturating_record(micros.max(1));
-                    tally.body_bytes += bytes;
-                }
-                Err(error) => {
-                    eprintln!("{error:#}");
-                    tally.errors += 1;
-                    break;
-                }
+        while let Some(due) = arrivals.next().await {
+            let exchange = exchange(&mut sender, &prompt, due, &mut tally);
+            if let Err(error) = timeout(REQUEST_TIMEOUT, exchange).await? {
+                eprintln!("{error:#}");
+                tally.errors += 1;
+                break;
             }
         }
         drop(sender);
@@ -128,26 +205,28 @@ async fn connection(target: SocketAddr, body: Bytes, deadline: Instant) -> Resul
     tally
 }
 
-/// One request; the bytes of the answer's body.
+/// One request and its answer.
 async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
-    target: SocketAddr,
-    body: Bytes,
-) -> Result<u64> {
-    let request = Request::post(Uri::from_static("/v1/chat/completions"))
-        .header(HOST, target.to_string())
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(body))?;
+    prompt: &Prompt,
+    due: Instant,
+    tally: &mut Tally,
+) -> Result<()> {
     sender.ready().await?;
-    let mut response = sender.send_request(request).await?;
-    let mut bytes = 0;
+    let mut response = sender.send_request(prompt.request()?).await?;
+    let mut last = None;
     while let Some(frame) = response.frame().await {
-        bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        tally.body_bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        let now = Instant::now();
+        match last.replace(now) {
+            None => tally.first.record(now - due),
+            Some(last) => tally.gap.record(now - last),
+        }
     }
-    ensure!(
-        response.status() == StatusCode::OK,
-        "answered {}",
-        response.status()
-    );
-    Ok(bytes)
+    tally.latency.record(due.elapsed());
+    let status = response.status();
+    ensure!(status == StatusCode::OK, "answered {status}");
+    let attempts = response.headers().get("x-sluicegate-attempts");
+    tally.retried += u64::from(attempts.is_some_and(|attempts| attempts != "1"));
+    Ok(())
 }

@@ -1,11 +1,11 @@
-//! An upstream that answers the same to everything: a chat completion of 1.5 KB, or a stream of
-//! chunks at a steady pace.
+//! An upstream that answers every request with the same bytes, in the way that it asks for.
 
+use crate::answer::Answer;
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::{Body, Frame, Incoming},
     header::{CONTENT_TYPE, HeaderValue},
     server::conn::http1,
@@ -19,9 +19,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep},
 };
 
 #[derive(Clone, Copy, clap::Args)]
@@ -29,30 +29,41 @@ pub(crate) struct Arguments {
     /// Port on 127.0.0.1
     #[arg(long)]
     port: u16,
-    /// Chunks of a stream
-    #[arg(long, default_value_t = 100)]
-    chunks: u32,
-    /// Milliseconds between two chunks; 0 sends all at once
-    #[arg(long, default_value_t = 10)]
-    pace_ms: u64,
+    /// Status of every answer
+    #[arg(long, default_value_t = StatusCode::OK)]
+    status: StatusCode,
 }
+
+/// Connections that may wait to be accepted; the kernel takes no more by default.
+const BACKLOG: u32 = 4096;
+
+/// Chunks of a stream that ends.
+const CHUNKS: u32 = 100;
+
+/// Pause between two chunks of a paced stream.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How late a late answer is.
+const LATE: Duration = Duration::from_millis(300);
 
 /// Serve until killed.
 pub(crate) async fn serve(arguments: Arguments) -> Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", arguments.port)).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], arguments.port).into())?;
+    let listener = socket.listen(BACKLOG)?;
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
-        connections.spawn(connection(stream, arguments));
+        connections.spawn(connection(stream, arguments.status));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, arguments: Arguments) {
+async fn connection(stream: TcpStream, status: StatusCode) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(move |request| answer(request, arguments));
+    let service = service_fn(move |request| respond(request, status));
     // A connection that the client resets is its end and no fault.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -60,27 +71,33 @@ async fn connection(stream: TcpStream, arguments: Arguments) {
         .await;
 }
 
-type Answer = Response<Either<Full<Bytes>, Chunks>>;
+type ResponseBody = Either<Full<Bytes>, Chunks>;
 
-async fn answer(request: Request<Incoming>, arguments: Arguments) -> Result<Answer, hyper::Error> {
-    let body = request.into_body().collect().await?.to_bytes();
-    let streamed = body.windows(STREAM.len()).any(|window| window == STREAM);
-    let (content_type, body) = if streamed {
-        ("text/event-stream", Either::Right(Chunks::new(arguments)))
+async fn respond(
+    request: Request<Incoming>,
+    status: StatusCode,
+) -> Result<Response<ResponseBody>, hyper::Error> {
+    let answer = Answer::asked(request.headers());
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    if answer == Answer::Late {
+        sleep(LATE).await;
+    }
+    let (content_type, body) = if answer.is_stream() {
+        ("text/event-stream", Either::Right(Chunks::new(answer)))
     } else {
-        (
-            "application/json",
-            Either::Left(Full::new(Bytes::from_static(COMPLETION.as_bytes()))),
-        )
+        let completion = Full::new(Bytes::from_static(COMPLETION.as_bytes()));
+        ("application/json", Either::Left(completion))
     };
     let mut response = Response::new(body);
+    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
-
-const STREAM: &[u8] = b"\"stream\":true";
 
 /// A chat completion of about 1.5 KB.
 const COMPLETION: &str = concat!(
@@ -117,25 +134,36 @@ const LAST: &str = concat!(
     "\n\ndata: [DONE]\n\n"
 );
 
-/// A stream of chunks, one per tick.
+/// What follows the chunks that are left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The last event, then the end.
+    Last,
+    /// The end.
+    Now,
+    /// Nothing, for ever.
+    Never,
+}
+
+/// A stream of chunks, paced or as fast as they are taken.
 struct Chunks {
     left: u32,
     pace: Option<Interval>,
-    ended: bool,
+    end: End,
 }
 
 impl Chunks {
-    fn new(arguments: Arguments) -> Self {
-        let pace = (arguments.pace_ms > 0).then(|| {
-            let mut pace = interval(Duration::from_millis(arguments.pace_ms));
+    fn new(answer: Answer) -> Self {
+        let pace = (answer == Answer::Paced).then(|| {
+            let mut pace = interval(PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             pace
         });
-        Self {
-            left: arguments.chunks,
-            pace,
-            ended: false,
-        }
+        let (left, end) = match answer {
+            Answer::Held => (1, End::Never),
+            _ => (CHUNKS, End::Last),
+        };
+        Self { left, pace, end }
     }
 }
 
@@ -147,17 +175,22 @@ impl Body for Chunks {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.ended {
-            return Poll::Ready(None);
+        let frame = |text: &'static str| Some(Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
+        if self.left > 0 {
+            if let Some(pace) = &mut self.pace {
+                ready!(pace.poll_tick(context));
+            }
+            self.left -= 1;
+            return Poll::Ready(frame(CHUNK));
         }
-        if self.left == 0 {
-            self.ended = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(LAST.as_bytes())))));
+        match self.end {
+            End::Last => {
+                self.end = End::Now;
+                Poll::Ready(frame(LAST))
+            }
+            End::Now => Poll::Ready(None),
+            // Nobody wakes it: hyper drops it when the connection ends.
+            End::Never => Poll::Pending,
         }
-        if let Some(pace) = &mut self.pace {
-            ready!(pace.poll_tick(context));
-        }
-        self.left -= 1;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(CHUNK.as_bytes())))))
     }
 }

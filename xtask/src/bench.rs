@@ -1,162 +1,129 @@
-//! `cargo xtask bench compare`: what a proxied request costs, beside Envoy doing plain HTTP.
+//! `cargo xtask bench overhead`: what Sluicegate costs, beside Envoy and nginx as plain proxies.
 //!
-//! The proxy under test has core 0 for itself, the upstream and the load generator share core 1.
-//! What counts is the CPU time of the proxy's process per request, which says more than requests per
-//! second: it does not depend on how fast the other core is. All proxies run from beginning to end
-//! and are loaded in turn, rotation by rotation, so that a change in the machine's speed meets them
-//! all; the medians of the rotations are compared.
+//! The proxy under test has core 0 for itself; the upstream, the load generator and this program
+//! share core 1. What counts is the CPU time of the proxy's process per request, which says more than
+//! requests per second: it does not depend on how fast the other core is. The proxies run side by
+//! side and are loaded in turn, rotation by rotation, so that a change in the machine's speed meets
+//! them all; the medians of the rotations are compared.
+//!
+//! A whole run writes `docs/benchmarks.md`, so that the published figures cannot be anything else
+//! than what was measured; a part of a run, or one that is too short, is only printed.
 
-mod proxies;
+mod comparison;
+mod completions;
+mod configuration;
+mod divan;
+mod idle;
+mod idle_streams;
+mod lab;
+mod machine;
+mod per_kind;
+mod probe;
+mod prompts;
 mod report;
+mod routes;
+mod server;
+mod statistics;
+mod streams;
 
-use crate::{
-    process, python,
-    workspace::{Profile, Workspace},
-};
-use anyhow::{Context, Result, ensure};
-use proxies::{Proxy, Server};
-use serde_json::Value;
-use std::{net::SocketAddr, path::Path};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use lab::Lab;
+use report::Section;
+use std::fs;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct CompareArguments {
-    /// How often each proxy is loaded; medians are taken over these
+pub(crate) struct OverheadArguments {
+    /// How often each proxy is measured; medians are taken over these
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rotations: u32,
     /// Seconds of load for each measurement
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
     seconds: u32,
+    /// Run only these parts, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Use the release binaries as they are; leaves out the router's benchmark, which has to be built
+    #[arg(long)]
+    no_build: bool,
 }
 
-/// A kind of load.
-struct Scenario {
-    title: &'static str,
-    connections: u32,
-    stream: bool,
+/// A part of the measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Chat completions of 1.5 KB
+    A,
+    /// Streams of 100 chunks
+    B,
+    /// Prompts of 1 MiB
+    C,
+    /// Idle open streams
+    D,
+    /// 10,000 routes
+    E,
+    /// An idle process
+    F,
 }
 
-const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        title: "chat completions, 32 connections",
-        connections: 32,
-        stream: false,
-    },
-    Scenario {
-        title: "chat completions, one at a time",
-        connections: 1,
-        stream: false,
-    },
-    Scenario {
-        title: "streams of 100 chunks 10 ms apart, 50 at a time",
-        connections: 50,
-        stream: true,
-    },
-];
+/// Rotations without which figures are not published.
+const LEAST_ROTATIONS: u32 = 5;
 
-/// What one load of one proxy has shown.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    /// CPU time of the proxy per request; none where there is no proxy.
-    cpu_us: Option<f64>,
-    requests_per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
+/// Seconds of load without which figures are not published.
+const LEAST_SECONDS: u32 = 4;
+
+impl OverheadArguments {
+    fn parts(&self) -> Vec<Part> {
+        let all = Part::value_variants().iter().copied();
+        all.filter(|part| self.only.is_empty() || self.only.contains(part))
+            .collect()
+    }
+
+    /// Whether all that the published page says is measured, and often enough.
+    fn is_whole(&self) -> bool {
+        self.parts() == Part::value_variants()
+            && self.rotations >= LEAST_ROTATIONS
+            && self.seconds >= LEAST_SECONDS
+            && !self.no_build
+    }
 }
 
-const PROXY_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
-
-pub(crate) fn compare(workspace: &Workspace, arguments: &CompareArguments) -> Result<()> {
-    let tools = workspace.build("bench", Profile::Release)?.join("bench");
-    let sluicegate = workspace
-        .build("sluicegate", Profile::Release)?
-        .join("sluicegate");
-    let requirements = workspace.root.join("bench/requirements.txt");
-    let venv = python::environment(&workspace.target.join("venv-bench"), &requirements)?;
-    let directory = workspace.target.join("bench");
-    std::fs::create_dir_all(&directory)?;
-
-    let upstream = Server::upstream(&tools)?;
-    let proxies = [
-        Proxy::direct(&upstream),
-        Proxy::envoy(&venv.program("envoy"), workspace, &upstream, &directory)?,
-        Proxy::sluicegate(&sluicegate, &upstream, &directory)?,
-    ];
-    for scenario in SCENARIOS {
-        let samples = rotate(&tools, &proxies, scenario, arguments)?;
-        let names = proxies.iter().map(|proxy| proxy.name);
-        println!(
-            "\n{}",
-            report::table(scenario.title, &names.zip(samples).collect::<Vec<_>>())
+pub(crate) fn overhead(workspace: &Workspace, arguments: &OverheadArguments) -> Result<()> {
+    let match_times = match arguments.no_build {
+        true => None,
+        false if arguments.parts().contains(&Part::E) => Some(divan::match_times(workspace)?),
+        false => None,
+    };
+    let lab = Lab::prepare(workspace, arguments)?;
+    let mut sections = Vec::new();
+    for part in arguments.parts() {
+        let section = measure(&lab, part, match_times.as_deref())
+            .with_context(|| format!("part {part:?}"))?;
+        println!("{}", section.markdown());
+        sections.push(section);
+    }
+    println!("{}", report::bounds(&sections));
+    if arguments.is_whole() {
+        let path = workspace.root.join("docs/benchmarks.md");
+        fs::write(&path, report::page(&lab.conditions()?, &sections))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("written to {}", path.display());
+    } else {
+        eprintln!(
+            "not written to docs/benchmarks.md: that takes all parts, {LEAST_ROTATIONS} rotations \
+             of {LEAST_SECONDS} s and a build"
         );
     }
     Ok(())
 }
 
-/// The samples of each proxy.
-fn rotate(
-    tools: &Path,
-    proxies: &[Proxy],
-    scenario: &Scenario,
-    arguments: &CompareArguments,
-) -> Result<Vec<Vec<Sample>>> {
-    let mut samples = vec![Vec::new(); proxies.len()];
-    // A first round to warm up connections and caches is not counted.
-    for rotation in 0..=arguments.rotations {
-        let seconds = if rotation == 0 { 1 } else { arguments.seconds };
-        for (proxy, samples) in proxies.iter().zip(&mut samples) {
-            eprintln!(
-                "    {}: {} ({rotation}/{})",
-                scenario.title, proxy.name, arguments.rotations
-            );
-            let sample = measure(tools, proxy, scenario, seconds)
-                .with_context(|| format!("measuring {}", proxy.name))?;
-            if rotation > 0 {
-                samples.push(sample);
-            }
-        }
+fn measure(lab: &Lab, part: Part, match_times: Option<&[divan::MatchTime]>) -> Result<Section> {
+    match part {
+        Part::A => completions::measure(lab),
+        Part::B => streams::measure(lab),
+        Part::C => prompts::measure(lab),
+        Part::D => idle_streams::measure(lab),
+        Part::E => routes::measure(lab, match_times),
+        Part::F => idle::measure(lab),
     }
-    Ok(samples)
-}
-
-fn measure(tools: &Path, proxy: &Proxy, scenario: &Scenario, seconds: u32) -> Result<Sample> {
-    let before = proxy.cpu_us()?;
-    let load = load(tools, proxy.address, scenario, seconds)?;
-    let after = proxy.cpu_us()?;
-    let requests = load.number("requests")?;
-    ensure!(
-        requests > 0.0 && load.number("errors")? == 0.0,
-        "there were errors: {}",
-        load.0
-    );
-    Ok(Sample {
-        cpu_us: after
-            .zip(before)
-            .map(|(after, before)| (after - before) / requests),
-        requests_per_second: requests / load.number("seconds")?,
-        p50_us: load.number("p50_us")?,
-        p99_us: load.number("p99_us")?,
-    })
-}
-
-/// What the load generator has printed.
-struct Load(Value);
-
-impl Load {
-    fn number(&self, name: &str) -> Result<f64> {
-        self.0[name]
-            .as_f64()
-            .with_context(|| format!("the load generator printed no {name}"))
-    }
-}
-
-fn load(tools: &Path, target: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Load> {
-    let mut command = proxies::pinned(LOAD_CORE, tools);
-    command.args(["load", "--target", &target.to_string()]);
-    command.args(["--connections", &scenario.connections.to_string()]);
-    command.args(["--seconds", &seconds.to_string()]);
-    if scenario.stream {
-        command.arg("--stream");
-    }
-    Ok(Load(serde_json::from_str(&process::output(&mut command)?)?))
 }

@@ -48,8 +48,9 @@ enum Task {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// CPU per request and latency of Sluicegate beside Envoy as a plain HTTP proxy, on two cores
-    Compare(bench::CompareArguments),
+    /// What Sluicegate costs beside Envoy and nginx as plain HTTP proxies, on two cores; a whole run
+    /// takes a quarter of an hour and writes docs/benchmarks.md
+    Overhead(bench::OverheadArguments),
 }
 
 fn main() -> ExitCode {
@@ -69,7 +70,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Docs { check: false } => docs::write(&workspace),
         Task::Docs { check: true } => docs::check(&workspace),
         Task::Bench {
-            bench: Bench::Compare(arguments),
-        } => bench::compare(&workspace, arguments),
+            bench: Bench::Overhead(arguments),
+        } => bench::overhead(&workspace, arguments),
     }
 }

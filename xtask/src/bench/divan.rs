@@ -1,0 +1,74 @@
+//! The router's own benchmark, whose figures belong on the same page: a match among 10,000 routes
+//! takes less than a request's cost can show.
+
+use crate::{process, workspace::Workspace};
+use anyhow::{Result, ensure};
+
+/// The median time of a match in one shape of routes.
+#[derive(Debug, PartialEq)]
+pub(super) struct MatchTime {
+    pub(super) shape: String,
+    pub(super) ns: f64,
+}
+
+/// Run the router's benchmark.
+pub(super) fn match_times(workspace: &Workspace) -> Result<Vec<MatchTime>> {
+    let arguments = [
+        "bench",
+        "--quiet",
+        "--package",
+        "mesh",
+        "--bench",
+        "snapshot",
+        "--",
+        "route_request",
+    ];
+    let times = parse(&process::output(&mut workspace.cargo(&arguments))?);
+    ensure!(!times.is_empty(), "the router's benchmark printed no times");
+    Ok(times)
+}
+
+/// The rows of divan's table: a tree, then columns of fastest, slowest, median, mean.
+fn parse(table: &str) -> Vec<MatchTime> {
+    table.lines().filter_map(row).collect()
+}
+
+fn row(line: &str) -> Option<MatchTime> {
+    let line = line.trim_start_matches(['│', '├', '╰', '─', ' ']);
+    let shape = line.split_whitespace().next()?.to_owned();
+    let ns = nanoseconds(line.split('│').nth(2)?)?;
+    Some(MatchTime { shape, ns })
+}
+
+fn nanoseconds(text: &str) -> Option<f64> {
+    let (number, unit) = text.trim().split_once(' ')?;
+    let scale = match unit {
+        "ns" => 1.0,
+        "µs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MatchTime, parse};
+
+    #[test]
+    fn medians_are_found() {
+        let table = "\
+Timer precision: 20 ns
+snapshot          fastest       │ slowest       │ median        │ mean          │ samples │ iters
+╰─ route_request                │               │               │               │         │
+   ├─ Hosts       101.1 ns      │ 290.2 ns      │ 103.5 ns      │ 107.2 ns      │ 100     │ 3200
+   ╰─ Models      1.011 µs      │ 2.9 µs        │ 1.25 µs       │ 1.3 µs        │ 100     │ 3200
+";
+        let time = |shape: &str, ns| MatchTime {
+            shape: shape.into(),
+            ns,
+        };
+        assert_eq!(parse(table), [time("Hosts", 103.5), time("Models", 1250.0)]);
+    }
+}
