@@ -49,9 +49,12 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// A file, or a directory of *.yaml files; watched while running. Without it, the provider
-    /// whose standard variable is set (such as OPENAI_API_KEY) is served on 127.0.0.1:8080
+    /// whose standard variable is set (such as OPENAI_API_KEY) is served on loopback
     #[arg(short, long, value_name = "FILE|DIR")]
     pub(crate) config: Option<PathBuf>,
+    /// The port of 127.0.0.1 to serve on without a configuration
+    #[arg(long, default_value_t = 8080, conflicts_with = "config")]
+    pub(crate) port: u16,
     /// Where the admin endpoint listens: health, metrics, the snapshot in force, endpoints
     #[arg(long, default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
     pub(crate) admin: SocketAddr,

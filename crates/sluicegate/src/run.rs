@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     let environment = Environment::of_process();
     let source = match &args.config {
         Some(path) => Source::open(path, environment),
-        None => Source::from_environment(environment),
+        None => Source::from_environment(environment, args.port),
     };
     let (states, watcher) = source::watch(source)
         .map_err(|refused| anyhow::anyhow!("the configuration is not valid\n\n{refused}"))?;

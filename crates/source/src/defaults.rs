@@ -137,10 +137,10 @@ pub(crate) struct Defaults {
 ///
 /// # Errors
 /// That there is no key.
-pub(crate) fn resources(environment: &Environment) -> Result<Defaults, LoadError> {
+pub(crate) fn resources(environment: &Environment, port: u16) -> Result<Defaults, LoadError> {
     let mut notes = Vec::new();
     let mut found = KNOWN.iter().filter_map(|known| {
-        let url = base_url(known, environment, &mut notes);
+        let url = base_url(known, environment, port, &mut notes);
         let has_key = environment.get(known.key).is_some();
         (has_key || url.is_some()).then(|| (known, provider(known, has_key, url)))
     });
@@ -161,8 +161,10 @@ pub(crate) fn resources(environment: &Environment) -> Result<Defaults, LoadError
     let providers =
         std::iter::once(provider).chain(routed.into_iter().map(|(_, provider)| provider));
     let resources = Resources {
-        // The one of a mesh without listeners: loopback, as this module's head demands.
-        listeners: Vec::new(),
+        listeners: vec![Resource {
+            meta: Meta::named("default"),
+            spec: ListenerSpec::loopback(port),
+        }],
         providers: providers.collect(),
         pools: Vec::new(),
         routes: route(rules).into_iter().collect(),
@@ -172,10 +174,15 @@ pub(crate) fn resources(environment: &Environment) -> Result<Defaults, LoadError
 
 /// The URL that the environment gives. The URL of this very gateway is meant for clients on the
 /// same machine: to follow it would be a loop.
-fn base_url(known: &Known, environment: &Environment, notes: &mut Vec<String>) -> Option<String> {
+fn base_url(
+    known: &Known,
+    environment: &Environment,
+    port: u16,
+    notes: &mut Vec<String>,
+) -> Option<String> {
     let variable = known.url_variable?;
     let url = environment.get(variable)?.trim_end_matches('/');
-    if is_own_address(url) {
+    if is_own_address(url, port) {
         notes.push(format!(
             "{variable} is not followed: it is the address of this gateway"
         ));
@@ -184,9 +191,8 @@ fn base_url(known: &Known, environment: &Environment, notes: &mut Vec<String>) -
     Some(url.to_owned())
 }
 
-fn is_own_address(url: &str) -> bool {
-    let own = ListenerSpec::loopback();
-    let port = own.address.rsplit(':').next().unwrap_or_default();
+fn is_own_address(url: &str, port: u16) -> bool {
+    let own = ListenerSpec::loopback(port);
     let authority = url
         .split("://")
         .nth(1)
@@ -194,7 +200,7 @@ fn is_own_address(url: &str) -> bool {
     let (host, url_port) = authority
         .and_then(|it| it.rsplit_once(':'))
         .unwrap_or_default();
-    url_port == port && own.allowed_hosts.iter().any(|own| own == host)
+    url_port.parse() == Ok(port) && own.allowed_hosts.iter().any(|own| own == host)
 }
 
 fn provider(known: &Known, has_key: bool, url: Option<String>) -> Resource<ProviderSpec> {

@@ -25,9 +25,14 @@ const MAX_TOLD: usize = 50;
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// `None` for the defaults that the environment gives.
-    path: Option<PathBuf>,
+    place: Place,
     environment: Environment,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Path(PathBuf),
+    Environment { port: u16 },
 }
 
 /// A configuration that is valid as a whole.
@@ -90,22 +95,25 @@ impl Source {
     /// A file, or a directory with all document files below it.
     pub fn open(path: impl Into<PathBuf>, environment: Environment) -> Self {
         Self {
-            path: Some(path.into()),
+            place: Place::Path(path.into()),
             environment,
         }
     }
 
-    /// The providers whose API keys are in the environment, on loopback.
-    pub fn from_environment(environment: Environment) -> Self {
+    /// The providers whose API keys are in the environment, on this port of loopback.
+    pub fn from_environment(environment: Environment, port: u16) -> Self {
         Self {
-            path: None,
+            place: Place::Environment { port },
             environment,
         }
     }
 
     /// The file or directory, unless the environment is the source.
     pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+        match &self.place {
+            Place::Path(path) => Some(path),
+            Place::Environment { .. } => None,
+        }
     }
 
     /// Reads documents and secrets and compiles them. Blocks on files.
@@ -118,10 +126,10 @@ impl Source {
 
     /// `known` are the files that the documents of the load before referred to.
     pub(crate) fn attempt(&self, known: &BTreeSet<String>) -> Attempt {
-        match &self.path {
-            Some(path) => self.attempt_documents(documents::read(path), known),
-            None => Attempt {
-                result: self.load_defaults(),
+        match &self.place {
+            Place::Path(path) => self.attempt_documents(documents::read(path), known),
+            Place::Environment { port } => Attempt {
+                result: self.load_defaults(*port),
                 inputs: Inputs::default(),
             },
         }
@@ -129,9 +137,9 @@ impl Source {
 
     /// What [`Inputs::fingerprint`] would be now.
     pub(crate) fn fingerprint(&self, references: &BTreeSet<String>) -> u64 {
-        match &self.path {
-            Some(path) => fingerprint(&documents::read(path), &references::read(references)),
-            None => 0,
+        match &self.place {
+            Place::Path(path) => fingerprint(&documents::read(path), &references::read(references)),
+            Place::Environment { .. } => 0,
         }
     }
 
@@ -165,8 +173,8 @@ impl Source {
         }
     }
 
-    fn load_defaults(&self) -> Result<Loaded, LoadError> {
-        let defaults = defaults::resources(&self.environment)?;
+    fn load_defaults(&self, port: u16) -> Result<Loaded, LoadError> {
+        let defaults = defaults::resources(&self.environment, port)?;
         defaults
             .notes
             .iter()

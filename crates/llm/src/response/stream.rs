@@ -86,6 +86,8 @@ pub struct StreamTap {
     dialect: Dialect,
     options: StreamOptions,
     decoder: Decoder,
+    /// The last frame was dropped and ended in a CR: an LF that follows belongs to it.
+    cut_in_crlf: bool,
     begun: bool,
     done: bool,
     finished: u64,
@@ -103,6 +105,7 @@ impl StreamTap {
             dialect,
             options,
             decoder: Decoder::new(options.max_frame),
+            cut_in_crlf: false,
             begun: false,
             done: false,
             finished: 0,
@@ -122,7 +125,8 @@ impl StreamTap {
         self.decoder.push(chunk.clone());
         while let Some(frame) = self.decoder.next_frame()? {
             let end = self.decoder.consumed();
-            let keep = self.observe(&frame);
+            let keep = self.observe(&frame) && !(self.cut_in_crlf && &*frame.raw == b"\n");
+            self.cut_in_crlf = !keep && frame.raw.ends_with(b"\r");
             let is_slice = frame.raw.len() == end - run.end;
             if keep && is_slice {
                 run.end = end;

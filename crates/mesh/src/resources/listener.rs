@@ -38,6 +38,9 @@ pub struct ListenerSpec {
 }
 
 impl ListenerSpec {
+    /// The port where nobody says which.
+    pub const DEFAULT_PORT: u16 = 8080;
+
     /// A plain HTTP listener with the defaults of every other field.
     pub fn at(address: impl Into<String>) -> Self {
         Self {
@@ -51,13 +54,13 @@ impl ListenerSpec {
         }
     }
 
-    /// A plain HTTP listener for this machine only, at `127.0.0.1:8080`. Web pages cannot call it:
+    /// A plain HTTP listener for this machine only, at `127.0.0.1`. Web pages cannot call it:
     /// it answers to local host names only, which defeats DNS rebinding, and to no origin.
-    pub fn loopback() -> Self {
+    pub fn loopback(port: u16) -> Self {
         let local = ["localhost", "127.0.0.1", "[::1]"];
         Self {
             allowed_hosts: local.map(str::to_owned).to_vec(),
-            ..Self::at("127.0.0.1:8080")
+            ..Self::at(format!("127.0.0.1:{port}"))
         }
     }
 }

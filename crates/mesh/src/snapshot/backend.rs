@@ -356,7 +356,9 @@ fn check_connections(faults: &mut Faults<'_>, connections: &ConnectionPool) {
         "is 0, which would send nothing: at least 1",
     );
     faults.require(
-        connections.idle_timeout.is_none_or(|timeout| !timeout.is_zero()),
+        connections
+            .idle_timeout
+            .is_none_or(|timeout| !timeout.is_zero()),
         "connectionPool.idleTimeout",
         "is 0s: to keep no idle connection set `maxIdlePerEndpoint: 0`",
     );

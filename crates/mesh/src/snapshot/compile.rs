@@ -81,7 +81,7 @@ fn listeners(specs: &[Resource<ListenerSpec>], found: &mut Vec<Violation>) -> Ve
             let meta = Meta::named("default");
             default = [Resource {
                 meta,
-                spec: ListenerSpec::loopback(),
+                spec: ListenerSpec::loopback(ListenerSpec::DEFAULT_PORT),
             }];
             &default
         }

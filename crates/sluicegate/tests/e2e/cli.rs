@@ -327,18 +327,9 @@ fn an_address_in_use_is_named() {
     assert!(err.contains(&taken), "{err}");
 }
 
-/// The address without a file is fixed, so another process of this machine may have it for a while.
-async fn until_free(address: std::net::SocketAddr) {
-    eventually("127.0.0.1:8080 is free", || async {
-        std::net::TcpListener::bind(address).is_ok()
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_in_the_environment_is_enough_and_safe() {
     let engine = engine("m", 1000.0).await;
-    until_free(([127, 0, 0, 1], 8080).into()).await;
     let url = format!("http://{}/v1", engine.addr());
     let variables = [
         ("OPENAI_API_KEY", "sk-planted-42"),

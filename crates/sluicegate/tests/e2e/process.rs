@@ -48,10 +48,12 @@ impl Gateway {
         .await
     }
 
-    /// Starts without a file, on these variables and no others; it takes the address it always does.
+    /// Starts without a file, on these variables and no others.
     pub async fn start_from_environment(variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self::spawn(directory, ([127, 0, 0, 1], 8080).into(), &[], variables).await
+        let address = free_address();
+        let port = address.port().to_string();
+        Self::spawn(directory, address, &["--port", &port], variables).await
     }
 
     async fn spawn(

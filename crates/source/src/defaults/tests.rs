@@ -1,12 +1,14 @@
 use super::*;
 
+const PORT: u16 = ListenerSpec::DEFAULT_PORT;
+
 fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().copied().collect()
 }
 
 /// Providers by name and URL, rules by name, and the notes.
 fn served(variables: &[(&str, &str)]) -> (Vec<(String, String)>, Vec<String>, Vec<String>) {
-    let Defaults { resources, notes } = resources(&environment(variables)).unwrap();
+    let Defaults { resources, notes } = resources(&environment(variables), PORT).unwrap();
     let provider = |provider: Resource<ProviderSpec>| (provider.meta.name, provider.spec.base_url);
     let rules = resources
         .routes
@@ -51,10 +53,10 @@ fn the_first_serves_all_but_what_others_names_claim() {
 
 #[test]
 fn a_base_url_alone_is_a_provider_without_a_key() {
-    let defaults = resources(&environment(&[(
-        "OPENAI_BASE_URL",
-        "http://10.0.0.1:8000/v1/",
-    )]));
+    let defaults = resources(
+        &environment(&[("OPENAI_BASE_URL", "http://10.0.0.1:8000/v1/")]),
+        PORT,
+    );
     let provider = &defaults.unwrap().resources.providers[0].spec;
     assert_eq!(provider.base_url, "http://10.0.0.1:8000/v1");
     assert_eq!(provider.api_key, None);
@@ -62,7 +64,7 @@ fn a_base_url_alone_is_a_provider_without_a_key() {
 
 #[test]
 fn the_own_address_is_not_followed() {
-    let check = |url, expect| assert_eq!(is_own_address(url), expect, "{url}");
+    let check = |url, expect| assert_eq!(is_own_address(url, PORT), expect, "{url}");
     check("http://localhost:8080/v1", true);
     check("http://[::1]:8080", true);
     check("http://127.0.0.1:8000/v1", false);
@@ -78,14 +80,14 @@ fn the_own_address_is_not_followed() {
 
 #[test]
 fn no_key_is_told_with_what_to_do() {
-    let error = resources(&environment(&[])).unwrap_err();
+    let error = resources(&environment(&[]), PORT).unwrap_err();
     assert!(error.to_string().contains("OPENAI_API_KEY"), "{error}");
 }
 
 #[test]
 fn every_provider_compiles() {
     for known in &KNOWN {
-        let defaults = resources(&environment(&[(known.key, "x")])).unwrap();
+        let defaults = resources(&environment(&[(known.key, "x")]), PORT).unwrap();
         let secrets = [(SecretRef::Env(known.key.into()), "x".into())].into();
         let snapshot = mesh::Snapshot::compile(&defaults.resources, &secrets);
         assert!(snapshot.is_ok(), "{}: {:?}", known.name, snapshot.err());

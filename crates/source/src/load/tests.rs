@@ -87,11 +87,11 @@ fn the_hash_is_of_the_documents_alone() {
 
 #[test]
 fn without_a_file_the_environment_is_served() {
-    let source = Source::from_environment([("OPENAI_API_KEY", "x")].into_iter().collect());
+    let source = Source::from_environment([("OPENAI_API_KEY", "x")].into_iter().collect(), 8080);
     let loaded = source.load().unwrap();
     assert_eq!(loaded.snapshot.listeners().len(), 1);
     assert!(
-        Source::from_environment(Environment::default())
+        Source::from_environment(Environment::default(), 8080)
             .load()
             .is_err()
     );

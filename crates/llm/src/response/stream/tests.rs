@@ -97,6 +97,21 @@ fn a_good_stream_passes_whole() {
 }
 
 #[test]
+fn no_part_of_a_dropped_chunk_is_left_behind() {
+    let stream = [role(), text("a"), stop(), usage_chunk(), DONE.into()].concat();
+    let stream = stream.replace('\n', "\r\n");
+    let end = stream.find("data: [DONE]").expect("the end event");
+    for cut in [end - 3, end - 2, end - 1, end] {
+        let (head, tail) = stream.as_bytes().split_at(cut);
+        let seen = tap(&[head, tail], DROP);
+        assert_eq!(
+            seen.out.replace("\r\n", "\n"),
+            [role(), text("a"), stop(), DONE.into()].concat()
+        );
+    }
+}
+
+#[test]
 fn the_usage_chunk_is_dropped_where_nobody_asked() {
     let head = [role(), text("a"), stop()].concat();
     let seen = watch(&[&head, &usage_chunk(), DONE].concat(), DROP);
