@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{chat, events, get, once};
-use crate::process::{BINARY, Gateway, engine, eventually, free_address, run, run_with};
+use crate::process::{BINARY, Gateway, engine, free_address, run, run_with};
 
 const CANARY: &str = "\
 listeners:
