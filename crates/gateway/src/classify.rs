@@ -10,7 +10,7 @@ use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use llm::Api;
 use llm::scan::{Scan, ScanOptions, Scanner, Schema};
-use mesh::snapshot::Preview;
+use mesh::snapshot::{Preview, RuleKind};
 use net::replay::{CollectError, Replay};
 use tokio::time::Instant;
 
@@ -54,20 +54,21 @@ pub(crate) async fn classify(
         entry,
     } = request;
     let body = Replay::new(body, &shared.bodies, Arc::clone(&entry.replay));
-    let kind = match entry.preview(&host, &head, api.is_some()) {
-        Preview::Decided(found) => {
+    let kind = match (entry.preview(&host, &head, api.is_some()), api) {
+        (Preview::Decided(found), _) if found.rule.kind == RuleKind::Plain => {
             exchange.api = None;
             Kind::Plain(found)
         }
-        Preview::NeedsModel => match api {
-            Some(api) if api.has_body() => Kind::Prompt(
-                api,
-                Box::new(scan(runtime, shared, exchange, api, &head, &body).await?),
-            ),
-            Some(api) => Kind::Query(api),
-            None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
-        },
-        Preview::None => return Err(Failure::NoRoute(head.uri.path().to_owned())),
+        // A rule for models may take them all. Its requests are read nevertheless: they are
+        // renamed, metered and held back until they have begun.
+        (Preview::Decided(_) | Preview::NeedsModel, Some(api)) if api.has_body() => {
+            let scan = scan(runtime, shared, exchange, api, &head, &body).await?;
+            Kind::Prompt(api, Box::new(scan))
+        }
+        (Preview::Decided(_) | Preview::NeedsModel, Some(api)) => Kind::Query(api),
+        (Preview::None, _) | (_, None) => {
+            return Err(Failure::NoRoute(head.uri.path().to_owned()));
+        }
     };
     Ok(Classified {
         head,

@@ -258,3 +258,62 @@ async fn an_upstream_of_models_gets_a_clean_request() {
         assert!(received.contains(present), "{present}: {received}");
     }
 }
+
+/// Path, host and model are the backend's own; the rest of the body is the client's.
+#[tokio::test]
+async fn each_backend_gets_its_own_path_host_and_model() {
+    let check = async |backend: &str, reference: &str, request: &str, expect: &[&str]| {
+        let upstream = Upstream::answering(answer("200 OK", "application/json", COMPLETION)).await;
+        let config = format!(
+            "{backend}\nroutes:\n  - name: r\n    rules:\n      - backendRefs: [{{ {reference} }}]\n"
+        );
+        let address = upstream.address.to_string();
+        let fixture = Fixture::start(&config.replace("ADDRESS", &address)).await;
+        let got = fixture.ask(request).await;
+        assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+        let received = upstream.received().remove(0);
+        for part in expect {
+            assert!(
+                received.contains(&part.replace("ADDRESS", &address)),
+                "{part}: {received}"
+            );
+        }
+    };
+    let body = r#"{"temperature":0.10,"model":"m","messages":[],"x":[1, 2]}"#;
+    let renamed = r#"{"temperature":0.10,"model":"big/m","messages":[],"x":[1, 2]}"#;
+    let length = format!("content-length: {}\r\n", renamed.len());
+    check(
+        "providers: [{ name: p, baseUrl: 'http://ADDRESS/api/v3' }]",
+        "provider: p, model: big/m",
+        &post("/openai/v1/chat/completions?a=b", body),
+        &[
+            "POST /api/v3/chat/completions?a=b HTTP/1.1\r\n",
+            "host: ADDRESS\r\n",
+            &length,
+            renamed,
+        ],
+    )
+    .await;
+    check(
+        "pools: [{ name: p, models: [m], endpoints: [{ address: ADDRESS }] }]",
+        "pool: p",
+        &post("/v1/chat/completions", body),
+        &[
+            "POST /v1/chat/completions HTTP/1.1\r\n",
+            "host: ADDRESS\r\n",
+            body,
+        ],
+    )
+    .await;
+    check(
+        "pools: [{ name: p, dialect: none, endpoints: [{ address: ADDRESS }] }]",
+        "pool: p",
+        &post("/a%20b/c?d=%2F", "plain"),
+        &[
+            "POST /a%20b/c?d=%2F HTTP/1.1\r\n",
+            "host: localhost\r\n",
+            "plain",
+        ],
+    )
+    .await;
+}
