@@ -39,17 +39,18 @@ impl Handler for Pipeline {
     type Future = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
     fn handle(&self, request: Request<RequestBody>, connection: Arc<ConnInfo>) -> Self::Future {
-        Box::pin(serve(Arc::clone(&self.shared), connection, request))
+        // Opened here, since hyper drops the future unpolled if the client has left already.
+        let exchange = Exchange::open(&self.shared, connection, &request);
+        Box::pin(serve(Arc::clone(&self.shared), exchange, request))
     }
 }
 
 /// Answers one request, whatever happens.
 async fn serve(
     shared: Arc<Shared>,
-    connection: Arc<ConnInfo>,
+    mut exchange: Exchange,
     mut request: Request<RequestBody>,
 ) -> Response<ResponseBody> {
-    let mut exchange = Exchange::open(&shared, connection, &request);
     let grpc = failure::is_grpc(request.headers());
     let tunnel = Tunnel::wanted(&mut request);
     match stages(&shared, &mut exchange, request, tunnel).await {

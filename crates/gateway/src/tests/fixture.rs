@@ -125,6 +125,25 @@ impl Fixture {
             .expect("a reservation was never released");
     }
 
+    /// Waits until so many requests have been logged.
+    pub(crate) async fn logged(&self, requests: usize) {
+        let lines = || {
+            let lines = self.lines.0.lock().unwrap();
+            lines.iter().filter(|byte| **byte == b'\n').count()
+        };
+        let logged = async {
+            while lines() < requests {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, logged).await;
+        assert!(
+            in_time.is_ok(),
+            "{} of {requests} requests were settled",
+            lines()
+        );
+    }
+
     /// Ends the log and returns its lines.
     pub(crate) fn records(&self) -> Vec<Value> {
         assert!(self.log.close(PATIENCE));

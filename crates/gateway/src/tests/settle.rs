@@ -136,8 +136,10 @@ routes:
             clients.spawn(leave(socket, ask.patience.clone()));
         }
         clients.join_all().await;
-        self.fixture.idle().await;
         self.asked.extend(ids);
+        // Whoever left early may be gone before the gateway has begun with the request.
+        self.fixture.logged(self.asked.len()).await;
+        self.fixture.idle().await;
     }
 }
 
@@ -200,6 +202,8 @@ fn everything_is_released_and_settled_exactly_once() {
     let config = ProptestConfig {
         cases: 24,
         failure_persistence: None,
+        // A case that fails leaves the world unfit for the next.
+        max_shrink_iters: 0,
         ..Default::default()
     };
     proptest!(config, |((asks, faults) in cases)| {
