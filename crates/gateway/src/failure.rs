@@ -273,3 +273,6 @@ fn body_error_type(error: &ReplayError) -> ErrorType {
         ReplayError::Spill(_) | ReplayError::Released => ErrorType::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests;
