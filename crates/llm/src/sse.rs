@@ -49,32 +49,32 @@ impl Frame {
     /// The event's type; `None` if it has none (a `message` then).
     #[must_use]
     pub fn event(&self) -> Option<&[u8]> {
-        self.last(b"event")
+        self.values(b"event").last()
     }
 
-    /// The event's id.
+    /// The event's id. One that holds a NUL is ignored, as if it were not there.
     #[must_use]
     pub fn id(&self) -> Option<&[u8]> {
-        self.last(b"id").filter(|id| !id.contains(&0))
+        self.values(b"id").filter(|id| !id.contains(&0)).last()
     }
 
-    /// How long a client shall wait before it connects again, in milliseconds.
+    /// How long a client shall wait before it connects again, in milliseconds. What is not a number
+    /// is ignored, as if it were not there.
     #[must_use]
     pub fn retry(&self) -> Option<u64> {
-        let value = self
-            .last(b"retry")
-            .filter(|value| value.iter().all(u8::is_ascii_digit))?;
-        std::str::from_utf8(value).ok()?.parse().ok()
+        let digits = self
+            .values(b"retry")
+            .filter(|value| value.iter().all(u8::is_ascii_digit));
+        digits
+            .filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+            .last()
     }
 
     /// The event's data, its lines joined by LF and copied only if there are several; `None` if it
     /// has none, which makes it no event.
     #[must_use]
     pub fn data(&self) -> Option<Cow<'_, [u8]>> {
-        let mut lines = self
-            .fields()
-            .filter(|(name, _)| *name == b"data")
-            .map(|(_, value)| value);
+        let mut lines = self.values(b"data");
         let first = lines.next()?;
         let Some(second) = lines.next() else {
             return Some(Cow::Borrowed(first));
@@ -100,10 +100,10 @@ impl Frame {
         self.lines().all(<[u8]>::is_empty)
     }
 
-    fn last(&self, wanted: &[u8]) -> Option<&[u8]> {
+    /// Values of the fields of a name.
+    fn values(&self, wanted: &'static [u8]) -> impl Iterator<Item = &[u8]> {
         self.fields()
-            .filter(|(name, _)| *name == wanted)
-            .last()
+            .filter(move |(name, _)| *name == wanted)
             .map(|(_, value)| value)
     }
 

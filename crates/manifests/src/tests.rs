@@ -335,6 +335,14 @@ error: expected sections, found text
 }
 
 #[test]
+fn what_ends_too_soon_is_shown_on_the_last_line() {
+    let text = "pools:\n  - name: a\n    mod";
+    let problems = read(&[File::new("mesh.yaml", text)]).expect_err("a key without a value");
+    let place = problems[0].place.expect("a place");
+    assert_eq!((place.line, place.column, place.offset), (3, 8, text.len()));
+}
+
+#[test]
 fn syntax_errors_point_at_the_place() {
     assert_snapshot!(problems("pools:\n  - name: \"a\n"), @r#"
 error: not valid YAML: while scanning a quoted scalar, found unexpected end of stream

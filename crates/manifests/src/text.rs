@@ -110,12 +110,22 @@ impl Text {
             .offset(span.end)
             .clamp(offset, offset + line.trim_end().len());
         let first_char = line.chars().next().map_or(0, char::len_utf8);
+        let (line, column) = self.line_and_column(offset);
         Place {
-            line: span.start.line.max(1) as usize,
-            column: span.start.column as usize + 1,
+            line,
+            column,
             offset,
             len: (end - offset).max(first_char),
         }
+    }
+
+    /// Not what the parser says: at the end of a text that has no line break there, it counts a
+    /// line more than an editor shows.
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        (line, before.chars().count() + 1)
     }
 
     /// What is left of a line from a byte offset on.

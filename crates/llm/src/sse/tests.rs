@@ -77,12 +77,15 @@ fn data_is_found() {
 
 #[test]
 fn other_fields_are_found() {
-    let frames =
-        decode(&[b"event: e\nid: 7\nretry: 20\ndata: d\n\nevent:x\nevent:y\nretry:+1\nid:\0\n\n"]);
+    let frames = decode(&[
+        b"event: e\nid: 7\nretry: 20\ndata: d\n\nevent:x\nevent:y\nretry:+1\nid:\0\n\n",
+        b"id: 8\nid: \0\nretry: 5\nretry: x\n\n",
+    ]);
     let some = |text: &str| Some(text.to_owned());
     let expect = [
         (some("e"), some("d"), some("7"), Some(20)),
         (some("y"), None, None, None),
+        (None, None, some("8"), Some(5)),
     ];
     assert_eq!(parsed(&frames), expect);
 }

@@ -1,0 +1,9 @@
+//! One module for each reader of bytes.
+
+pub(crate) mod answer;
+pub(crate) mod configuration;
+pub(crate) mod route;
+pub(crate) mod scan;
+pub(crate) mod splice;
+pub(crate) mod sse;
+pub(crate) mod stream;
