@@ -14,7 +14,7 @@ use crate::attempt::{Begun, Ran, UpstreamAnswer};
 use crate::body::{Proxied, ResponseBody};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::headers::strip_hop_by_hop;
+use crate::headers::{strip_control, strip_hop_by_hop};
 use crate::route::{Listing, Routed};
 use crate::tap::Tap;
 use crate::upgrade::Tunnel;
@@ -191,6 +191,8 @@ pub(crate) fn upstream_headers(
     routed: &Routed,
 ) {
     strip_hop_by_hop(&mut head.headers);
+    // An upstream that is itself a gateway speaks of its own attempts and endpoints.
+    strip_control(&mut head.headers);
     routed
         .rule
         .filters

@@ -14,6 +14,7 @@ use mesh::snapshot::{Preview, RuleKind};
 use net::replay::{CollectError, Replay};
 use tokio::time::Instant;
 
+use crate::counted::Counted;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::identify::Identified;
@@ -53,6 +54,7 @@ pub(crate) async fn classify(
         api,
         entry,
     } = request;
+    let body = Counted::new(body, exchange.received.clone());
     let body = Replay::new(body, &shared.bodies, Arc::clone(&entry.replay));
     let kind = match (entry.preview(&host, &head, api.is_some()), api) {
         (Preview::Decided(found), _) if found.rule.kind == RuleKind::Plain => {
@@ -100,7 +102,7 @@ async fn scan(
             CollectError::Body(error) => Failure::Body(error),
         })?;
     let scan = scanner.finish()?;
-    exchange.body_received(scan.body_len, began.elapsed());
+    exchange.waited_for_body(began.elapsed());
     exchange.stream = scan.wants_stream();
     if let Some(model) = &scan.model {
         exchange.model = Some(model.value.as_str().into());

@@ -18,6 +18,7 @@ use telemetry::{
 };
 use tokio::time::Instant;
 
+use crate::counted::Received;
 use crate::headers::{TRACEPARENT, X_ATTEMPTS, X_ENDPOINT, X_OVERHEAD, X_REQUEST_ID};
 use crate::shared::Shared;
 
@@ -47,7 +48,8 @@ pub(crate) struct Exchange {
     pub(crate) model_label: Option<Arc<str>>,
     pub(crate) model_served: Option<Box<str>>,
     pub(crate) stream: bool,
-    pub(crate) bytes_received: u64,
+    /// Bytes of the request's body, counted as they come.
+    pub(crate) received: Received,
     pub(crate) bytes_sent: u64,
 
     pub(crate) attempts: u32,
@@ -87,7 +89,7 @@ impl Exchange {
             model_label: None,
             model_served: None,
             stream: false,
-            bytes_received: 0,
+            received: Received::default(),
             bytes_sent: 0,
             attempts: 0,
             backend: None,
@@ -101,8 +103,7 @@ impl Exchange {
     }
 
     /// The client's body came in, which took `waited`.
-    pub(crate) fn body_received(&mut self, bytes: u64, waited: Duration) {
-        self.bytes_received = bytes;
+    pub(crate) fn waited_for_body(&mut self, waited: Duration) {
         self.waited_for_client += waited;
     }
 
@@ -235,7 +236,7 @@ impl Exchange {
                 .upstream
                 .overhead(duration)
                 .saturating_sub(self.waited_for_client),
-            bytes_received: self.bytes_received,
+            bytes_received: self.received.bytes(),
             bytes_sent: self.bytes_sent,
             caller: None,
             client_ip: Some(self.connection.peer.ip()),

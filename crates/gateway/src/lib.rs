@@ -19,6 +19,7 @@ mod answer;
 mod attempt;
 mod body;
 mod classify;
+mod counted;
 mod discover;
 mod exchange;
 mod failure;

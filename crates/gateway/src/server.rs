@@ -74,8 +74,6 @@ pub struct Gateway {
     drain: DrainConfig,
     /// Client connections and tunnels: what a drain waits for.
     in_flight: [Tasks; 2],
-    /// HTTP/2 connections upstream, which last longer than what uses them.
-    upstream: Tasks,
     /// What runs for ever.
     upkeep: Tasks,
     /// One change at a time.
@@ -91,13 +89,12 @@ impl Gateway {
         let (trigger, watch) = Drain::new();
         let upkeep = Tasks::on(config.control.clone());
         let connections = Tasks::on(config.data.clone());
-        let upstream = connections.group();
         let tunnels = connections.group();
         let mut registry = Registry::default();
         let shared = Arc::new(Shared {
             runtime: ArcSwap::from_pointee(Runtime::empty()),
             balance: balance::Registry::new(),
-            connections: Connections::new(upstream.clone(), upkeep.clone()),
+            connections: Connections::new(connections.group(), upkeep.clone()),
             metrics: Metrics::new(&mut registry, MetricsConfig::default()),
             access_log: config.access_log.clone(),
             bodies: BodyBudget::new(config.body_memory),
@@ -116,7 +113,6 @@ impl Gateway {
             trigger,
             drain: config.drain,
             in_flight: [connections, tunnels],
-            upstream,
             upkeep,
             changing: tokio::sync::Mutex::new(0),
             shared,
@@ -198,7 +194,6 @@ impl Gateway {
     pub async fn drain(self) -> drain::Outcome {
         let outcome = drain::run(self.trigger, self.drain, &self.in_flight).await;
         self.shared.connections.close();
-        self.upstream.abort_all();
         self.upkeep.abort_all();
         if let Some(admin) = self.admin {
             admin.close();

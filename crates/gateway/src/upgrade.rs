@@ -110,7 +110,7 @@ async fn carry(
     let mut client = TokioIo::new(client);
     match tokio::io::copy_bidirectional(&mut client, &mut upstream).await {
         Ok((received, sent)) => {
-            exchange.bytes_received = received;
+            exchange.received.add(received);
             exchange.bytes_sent = sent;
             (Outcome::Completed, None)
         }

@@ -35,6 +35,23 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// What an error answer of this status most likely means.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            401 => Self::Authentication,
+            403 => Self::PermissionDenied,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            413 => Self::RequestTooLarge,
+            429 => Self::RateLimited,
+            400..=499 => Self::InvalidRequest,
+            503 | 529 => Self::Unavailable,
+            504 => Self::Timeout,
+            _ => Self::Upstream,
+        }
+    }
+
     /// The HTTP status that dialects send with it.
     #[must_use]
     pub const fn status(self) -> u16 {

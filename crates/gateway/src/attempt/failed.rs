@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use balance::{FailureKind, Outcome};
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use llm::response::UpstreamError;
+use llm::{ApiError, Dialect, ErrorKind};
 use net::body::BodyError;
 use net::pool::{SendError, SendErrorKind, Sent};
 use net::replay::ReplayError;
@@ -47,8 +51,25 @@ pub(crate) enum Reason {
     BrokeOff,
     /// The answer is not one of the API: a stream without events, a page of HTML.
     Protocol,
-    /// The stream reported an error before any content.
-    StreamError,
+}
+
+impl UpstreamAnswer {
+    /// The answer with which an upstream would have reported `error`.
+    pub(crate) fn of_error(dialect: Dialect, status: StatusCode, error: &UpstreamError) -> Self {
+        let error = ApiError {
+            status: status.as_u16(),
+            kind: ErrorKind::of_status(status.as_u16()),
+            message: error.message.clone(),
+            param: error.param.clone(),
+            code: error.code.clone(),
+        };
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = status;
+        let json = HeaderValue::from_static(llm::CONTENT_TYPE_JSON);
+        head.headers.insert(CONTENT_TYPE, json);
+        let body = llm::error::encode(dialect, &error);
+        Self { head, body }
+    }
 }
 
 impl Reason {
@@ -64,7 +85,7 @@ impl Reason {
             Self::Status(429) => ErrorType::RateLimited,
             Self::Status(503 | 529) => ErrorType::Overloaded,
             Self::Status(400..500) => ErrorType::UpstreamRejected,
-            Self::Status(_) | Self::StreamError => ErrorType::UpstreamError,
+            Self::Status(_) => ErrorType::UpstreamError,
             Self::Timeout(timeout) => timeout.error_type(),
             Self::BrokeOff => ErrorType::UpstreamReset,
             Self::Protocol => ErrorType::UpstreamProtocol,
@@ -84,7 +105,6 @@ impl Reason {
             Self::Timeout(_) => Outcome::Failure(FailureKind::Timeout),
             Self::BrokeOff => Outcome::Failure(FailureKind::Reset),
             Self::Protocol => Outcome::Failure(FailureKind::Status(502)),
-            Self::StreamError => Outcome::Failure(FailureKind::Status(500)),
         }
     }
 
@@ -95,7 +115,6 @@ impl Reason {
             Self::Timeout(_) => "no answer in time",
             Self::BrokeOff => "its answer broke off before it had begun",
             Self::Protocol => "its answer is not one of this API",
-            Self::StreamError => "its stream reported an error before any content",
         }
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http_body_util::BodyExt;
-use llm::response::{Ended, StreamReport, StreamTap};
+use llm::response::{Ended, StreamReport, StreamTap, UpstreamError};
 use net::pool::UpstreamBody;
 
 use crate::route::Routed;
@@ -39,14 +39,14 @@ impl Held {
 }
 
 /// Why an answer will not begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// It ended before its end.
     Off,
     /// It is not an answer of the API.
     Protocol,
-    /// It reports an error.
-    Reported,
+    /// Its stream reports an error before any content.
+    Reported(UpstreamError),
 }
 
 /// Reads an answer until it has begun.
@@ -89,8 +89,8 @@ async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Brok
                 tap: Tap::Stream(tap),
             });
         }
-        if tap.error().is_some() {
-            return Err(Broken::Reported);
+        if let Some(error) = tap.error() {
+            return Err(Broken::Reported(error.clone()));
         }
     }
 }
@@ -104,7 +104,7 @@ fn ended(tap: StreamTap, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
             tap: Tap::Ended(report),
         }),
         Ended::Truncated => Err(Broken::Off),
-        Ended::Failed(_) => Err(Broken::Reported),
+        Ended::Failed(error) => Err(Broken::Reported(error)),
     }
 }
 

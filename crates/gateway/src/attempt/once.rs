@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use llm::response::UpstreamError;
 use net::pool::{SendError, SendErrorKind, UpstreamBody};
 use net::replay::ReplayError;
 use tokio::time::Instant;
@@ -159,11 +160,25 @@ async fn judge(
     }
     match hold::until_begun(routed, &head, body).await {
         Ok(held) => Ok((head, held)),
-        Err(broken) => Err(Wrong::new(match broken {
-            Broken::Off => Reason::BrokeOff,
-            Broken::Protocol => Reason::Protocol,
-            Broken::Reported => Reason::StreamError,
-        })),
+        Err(Broken::Off) => Err(Wrong::new(Reason::BrokeOff)),
+        Err(Broken::Protocol) => Err(Wrong::new(Reason::Protocol)),
+        Err(Broken::Reported(error)) => Err(reported(routed, &error)),
+    }
+}
+
+/// An error that a stream reports before any content is what the upstream would have answered, had
+/// it not promised a stream already: it gets the status it should have had.
+fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
+    let status = error
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::BAD_GATEWAY);
+    let answer = routed
+        .api()
+        .map(|api| UpstreamAnswer::of_error(api.dialect, status, error));
+    Wrong {
+        answer,
+        ..Wrong::new(Reason::Status(status.as_u16()))
     }
 }
 
@@ -195,6 +210,10 @@ fn send_reason(kind: SendErrorKind) -> Reason {
     }
 }
 
+fn retries(routed: &Routed, status: u16) -> bool {
+    StatusCode::from_u16(status).is_ok_and(|status| routed.rule.retry.retries(status))
+}
+
 /// Whether the request may be sent once more after it failed like this.
 ///
 /// An LLM request changes nothing at the other end, so all failures but those of the request
@@ -204,6 +223,7 @@ fn is_repeatable(routed: &Routed, wrong: &Wrong) -> bool {
     match wrong.reason {
         Reason::Timeout(Timeout::Request)
         | Reason::Send(SendErrorKind::Request | SendErrorKind::RequestBody) => false,
+        Reason::Status(status) if !retries(routed, status) => false,
         _ => wrong.free || wrong.idle_close || routed.repeats_answers(),
     }
 }

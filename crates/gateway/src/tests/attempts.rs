@@ -144,3 +144,18 @@ async fn a_stream_that_fails_before_it_begins_is_repeated() {
         );
     }
 }
+
+/// What the upstream meant to say reaches the client as the answer it should have been.
+#[tokio::test]
+async fn an_error_in_a_stream_that_nobody_can_mend_is_answered_as_one() {
+    let too_long = r#"{"error":{"message":"the context is too long","code":400}}"#;
+    let first = Upstream::answering(events(&[too_long])).await;
+    let second = Upstream::answering(events(&[CONTENT, FINISH, "[DONE]"])).await;
+    let fixture = tiers(&first, &second, "2", "30s").await;
+    let got = fixture.ask(&chat(true)).await;
+    assert!(got.starts_with("HTTP/1.1 400"), "{got}");
+    assert!(got.contains("the context is too long"), "{got}");
+    assert!(got.contains("application/json"), "{got}");
+    let asked = (first.received().len(), second.received().len());
+    assert_eq!(asked, (1, 0), "the request is at fault, wherever it goes");
+}
