@@ -61,13 +61,13 @@ impl Prompt {
     }
 }
 
-/// Open a connection; the second part of it has to be polled.
-pub(crate) async fn connect(
-    target: SocketAddr,
-) -> Result<(
+/// A connection: what sends requests, and what has to be polled meanwhile.
+pub(crate) type Opened = (
     SendRequest<Full<Bytes>>,
     Connection<TokioIo<TcpStream>, Full<Bytes>>,
-)> {
+);
+
+pub(crate) async fn connect(target: SocketAddr) -> Result<Opened> {
     let stream = TcpStream::connect(target)
         .await
         .with_context(|| format!("cannot connect to {target}"))?;

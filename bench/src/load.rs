@@ -8,7 +8,7 @@
 
 use crate::{
     answer::Answer,
-    client::{Prompt, connect},
+    client::{Opened, Prompt, connect},
 };
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
@@ -19,7 +19,7 @@ use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{
     sync::{Mutex, mpsc},
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 #[derive(Clone, clap::Args)]
@@ -50,15 +50,27 @@ pub(crate) struct Arguments {
 /// Longest that one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time between the first requests of two connections in a closed loop, so that paced streams are not in step.
+const STAGGER: Duration = Duration::from_millis(1);
+
 /// Run the load and print the result.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let Arguments { target, answer, .. } = arguments;
     let prompt = Prompt::new(target, &arguments.model, arguments.prompt_bytes, answer)?;
+    let mut opened = Vec::new();
+    for _ in 0..arguments.connections {
+        opened.push(connect(target).await?);
+    }
+    // From here on, so that no request waits for connections to be opened.
     let began = Instant::now();
     let arrivals = Arrivals::new(&arguments, began);
     let mut connections = JoinSet::new();
-    for _ in 0..arguments.connections {
-        connections.spawn(connection(target, prompt.clone(), arrivals.clone()));
+    for (number, opened) in opened.into_iter().enumerate() {
+        let first = match arrivals {
+            Arrivals::Closed { .. } => began + STAGGER * u32::try_from(number)?,
+            Arrivals::Open(_) => began,
+        };
+        connections.spawn(connection(opened, prompt.clone(), arrivals.clone(), first));
     }
     let mut total = Tally::new()?;
     while let Some(tally) = connections.join_next().await {
@@ -186,10 +198,16 @@ impl Tally {
     }
 }
 
-async fn connection(target: SocketAddr, prompt: Prompt, arrivals: Arrivals) -> Result<Tally> {
-    let (mut sender, driver) = connect(target).await?;
+/// Send requests over a connection, from `first` on.
+async fn connection(
+    (mut sender, driver): Opened,
+    prompt: Prompt,
+    arrivals: Arrivals,
+    first: Instant,
+) -> Result<Tally> {
     let requests = async {
         let mut tally = Tally::new()?;
+        sleep_until(first).await;
         while let Some(due) = arrivals.next().await {
             let exchange = exchange(&mut sender, &prompt, due, &mut tally);
             if let Err(error) = timeout(REQUEST_TIMEOUT, exchange).await? {

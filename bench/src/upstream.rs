@@ -21,7 +21,7 @@ use std::{
 use tokio::{
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval, sleep},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep},
 };
 
 #[derive(Clone, Copy, clap::Args)]
@@ -147,6 +147,7 @@ enum End {
 
 /// A stream of chunks, paced or as fast as they are taken.
 struct Chunks {
+    begun: bool,
     left: u32,
     pace: Option<Interval>,
     end: End,
@@ -155,7 +156,8 @@ struct Chunks {
 impl Chunks {
     fn new(answer: Answer) -> Self {
         let pace = (answer == Answer::Paced).then(|| {
-            let mut pace = interval(PACE);
+            // The first chunk is not paced: the timer goes by whole milliseconds.
+            let mut pace = interval_at(Instant::now() + PACE, PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             pace
         });
@@ -163,7 +165,12 @@ impl Chunks {
             Answer::Held => (1, End::Never),
             _ => (CHUNKS, End::Last),
         };
-        Self { left, pace, end }
+        Self {
+            begun: false,
+            left,
+            pace,
+            end,
+        }
     }
 }
 
@@ -177,9 +184,12 @@ impl Body for Chunks {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = |text: &'static str| Some(Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
         if self.left > 0 {
-            if let Some(pace) = &mut self.pace {
+            if self.begun
+                && let Some(pace) = &mut self.pace
+            {
                 ready!(pace.poll_tick(context));
             }
+            self.begun = true;
             self.left -= 1;
             return Poll::Ready(frame(CHUNK));
         }

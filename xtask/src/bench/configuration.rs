@@ -25,25 +25,38 @@ pub(super) fn from_template(
         .replace("@ACCESS_LOG@", &files.access_log.to_string_lossy()))
 }
 
-/// A configuration of Sluicegate with one pool. Without routes it serves the model `bench`; with
-/// routes, the models they are for, one each.
-pub(super) fn sluicegate(
-    listen: SocketAddr,
-    endpoints: &[SocketAddr],
-    routes: &[String],
-) -> String {
+/// What Sluicegate stands in front of: one pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fleet<'a> {
+    pub(super) endpoints: &'a [SocketAddr],
+    /// Further fields of the pool, a line of YAML each.
+    pub(super) policies: &'a [&'a str],
+    /// Models that have a route each. Without any, the pool serves the model `bench` by itself.
+    pub(super) routes: &'a [String],
+}
+
+/// A configuration of Sluicegate.
+pub(super) fn sluicegate(listen: SocketAddr, fleet: &Fleet<'_>) -> String {
+    let Fleet {
+        endpoints,
+        policies,
+        routes,
+    } = fleet;
     let mut text = format!("listeners:\n  - name: bench\n    address: {listen}\n");
     text.push_str("pools:\n  - name: bench\n    endpoints:\n");
     // Writing to a string does not fail, here and below.
-    for endpoint in endpoints {
+    for endpoint in *endpoints {
         let _ = writeln!(text, "      - address: {endpoint}");
+    }
+    for policy in *policies {
+        let _ = writeln!(text, "    {policy}");
     }
     if routes.is_empty() {
         text.push_str("    models: [bench]\n");
         return text;
     }
     text.push_str("routes:\n");
-    for model in routes {
+    for model in *routes {
         let _ = writeln!(
             text,
             "  - name: {model}\n    rules:\n      - matches: [{{ model: {{ value: {model} }} }}]\n        \
@@ -55,7 +68,7 @@ pub(super) fn sluicegate(
 
 #[cfg(test)]
 mod tests {
-    use super::sluicegate;
+    use super::{Fleet, sluicegate};
 
     const FLEET: &str = "\
 listeners:
@@ -69,16 +82,24 @@ pools:
 
     #[test]
     fn sluicegate_with_and_without_routes() {
-        let check = |routes: &[&str], rest: &str| {
+        let check = |policies: &[&str], routes: &[&str], rest: &str| {
             let routes: Vec<_> = routes.iter().map(ToString::to_string).collect();
             let address = |port| ([127, 0, 0, 1], port).into();
-            assert_eq!(
-                sluicegate(address(1), &[address(2)], &routes),
-                format!("{FLEET}{rest}")
-            );
+            let fleet = Fleet {
+                endpoints: &[address(2)],
+                policies,
+                routes: &routes,
+            };
+            assert_eq!(sluicegate(address(1), &fleet), format!("{FLEET}{rest}"));
         };
-        check(&[], "    models: [bench]\n");
+        check(&[], &[], "    models: [bench]\n");
         check(
+            &["protocol: h2"],
+            &[],
+            "    protocol: h2\n    models: [bench]\n",
+        );
+        check(
+            &[],
             &["a"],
             "routes:\n  - name: a\n    rules:\n      - matches: [{ model: { value: a } }]\n        \
              backendRefs: [{ pool: bench }]\n",

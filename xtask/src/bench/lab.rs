@@ -1,7 +1,8 @@
 //! Where measurements happen: the programs, the cores they run on, the files they write.
 
 use super::{
-    OverheadArguments, configuration,
+    OverheadArguments,
+    configuration::{self, Fleet},
     machine::{self, Conditions},
     server::{Server, free_address},
 };
@@ -199,7 +200,15 @@ impl Lab {
     /// A proxy in front of one upstream.
     pub(super) fn setup(&self, kind: Kind, upstream: &Server) -> Result<Setup> {
         match kind {
-            Kind::Sluicegate => self.sluicegate(kind.name(), &[upstream.address], &[]),
+            Kind::Sluicegate => {
+                let endpoints = &[upstream.address];
+                let fleet = Fleet {
+                    endpoints,
+                    policies: &[],
+                    routes: &[],
+                };
+                self.sluicegate(kind.name(), &fleet)
+            }
             Kind::Envoy => {
                 let (mut setup, configuration) =
                     self.templated(kind, &self.envoy, "bench/envoy.yaml", upstream)?;
@@ -226,18 +235,12 @@ impl Lab {
         }
     }
 
-    /// Sluicegate in front of a pool, with its access log and metrics on, and with a route for
-    /// each of these models.
-    pub(super) fn sluicegate(
-        &self,
-        name: &'static str,
-        endpoints: &[SocketAddr],
-        routes: &[String],
-    ) -> Result<Setup> {
+    /// Sluicegate in front of a fleet, with its access log and metrics on.
+    pub(super) fn sluicegate(&self, name: &'static str, fleet: &Fleet<'_>) -> Result<Setup> {
         let (mut setup, access_log) = self.blank(name, &self.sluicegate)?;
         fs::write(
             &setup.configuration,
-            configuration::sluicegate(setup.address, endpoints, routes),
+            configuration::sluicegate(setup.address, fleet),
         )?;
         setup
             .command

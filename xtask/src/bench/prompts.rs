@@ -3,6 +3,7 @@
 
 use super::{
     comparison::{Answer, Load, compare, load},
+    configuration::Fleet,
     lab::{Kind, Lab},
     per_kind::{self, PerKind},
     report::{Check, Section},
@@ -37,6 +38,13 @@ const RETRIED: Load = Load {
     connections: 1,
     ..CPU
 };
+
+/// Where one endpoint fails, it is asked in its turn all the same, and every request may be repeated.
+const POLICIES: &[&str] = &[
+    "loadBalancer: { policy: RoundRobin }",
+    "outlierDetection: { consecutiveErrors: 0 }",
+    "retryBudget: { percent: 100 }",
+];
 
 /// Seconds of load on a pool with an endpoint that fails.
 const RETRY_SECONDS: u32 = 1;
@@ -140,9 +148,13 @@ fn retries(lab: &Lab) -> Result<(String, bool)> {
     let mut repeated = true;
     let mut texts = Vec::new();
     for (size, prompt_bytes) in [("1.5 KB", 1500), ("1 MiB", BODY_BYTES)] {
-        let endpoints = [failing.address, upstream.address];
+        let fleet = Fleet {
+            endpoints: &[failing.address, upstream.address],
+            policies: POLICIES,
+            routes: &[],
+        };
         let proxy = lab
-            .sluicegate("Sluicegate, one endpoint fails", &endpoints, &[])?
+            .sluicegate("Sluicegate, one endpoint fails", &fleet)?
             .start()?;
         let kind = Load {
             prompt_bytes,

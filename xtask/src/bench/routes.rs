@@ -2,7 +2,7 @@
 
 use super::{
     comparison::{Answer, Load, compare},
-    configuration,
+    configuration::{self, Fleet},
     divan::MatchTime,
     lab::{Lab, Proxy},
     probe,
@@ -13,7 +13,7 @@ use super::{
     server::{Server, now},
 };
 use anyhow::{Context, Result, ensure};
-use std::{fs, path::Path};
+use std::{fs, path::Path, slice};
 
 const FEW: &str = "10 routes";
 const MANY: &str = "10,000 routes";
@@ -31,9 +31,9 @@ const LOAD: Load = Load {
 pub(super) fn measure(lab: &Lab, match_times: Option<&[MatchTime]>) -> Result<Section> {
     let upstream = lab.upstream()?;
     let few = lab
-        .sluicegate(FEW, &[upstream.address], &models(10))?
+        .sluicegate(FEW, &fleet(&upstream, &models(10)))?
         .start()?;
-    let setup = lab.sluicegate(MANY, &[upstream.address], &models(10_000))?;
+    let setup = lab.sluicegate(MANY, &fleet(&upstream, &models(10_000)))?;
     let file = setup.configuration.clone();
     let proxies = [Proxy::direct(&upstream), few, setup.start()?];
     let cpu = compare(lab, &proxies, LOAD)?;
@@ -83,6 +83,14 @@ fn models(count: u32) -> Vec<String> {
         .collect()
 }
 
+fn fleet<'a>(upstream: &'a Server, routes: &'a [String]) -> Fleet<'a> {
+    Fleet {
+        endpoints: slice::from_ref(&upstream.address),
+        policies: &[],
+        routes,
+    }
+}
+
 /// Times from replacing the configuration by one with a new route until that route serves.
 fn reload_times(
     lab: &Lab,
@@ -101,7 +109,7 @@ fn reload_times(
         );
         routes.push(added.clone());
         let edited = file.with_extension("edited");
-        let text = configuration::sluicegate(proxy.address, &[upstream.address], &routes);
+        let text = configuration::sluicegate(proxy.address, &fleet(upstream, &routes));
         fs::write(&edited, text)?;
         let began = now();
         fs::rename(&edited, file)?;
