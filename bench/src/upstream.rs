@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     port: u16,
     /// Status of every answer
-    #[arg(long, default_value_t = StatusCode::OK)]
+    #[arg(long, default_value = "200")]
     status: StatusCode,
 }
 
