@@ -49,6 +49,7 @@ const LATE: Duration = Duration::from_millis(300);
 /// Serve until killed.
 pub(crate) async fn serve(arguments: Arguments) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
     socket.bind(([127, 0, 0, 1], arguments.port).into())?;
     let listener = socket.listen(BACKLOG)?;
     let mut connections = JoinSet::new();

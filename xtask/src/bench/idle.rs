@@ -32,27 +32,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Section> {
         eprintln!("    idle ({rotation}/{})", lab.rotations);
         figures.rotate(lab, &upstream)?;
     }
-    let own = |quantity: &PerKind| quantity.median(Kind::Sluicegate);
-    let checks = vec![
-        Check::below(
-            "idle process, resident memory",
-            own(&figures.rss_mb),
-            15.0,
-            "MB",
-        ),
-        Check::below(
-            "idle process, start to ready",
-            own(&figures.start_ms),
-            100.0,
-            "ms",
-        ),
-        Check::below(
-            "idle process, CPU",
-            own(&figures.cpu_percent),
-            0.5,
-            "% of a core",
-        ),
-    ];
+    let checks = figures.checks();
     let rows = vec![
         figures.start_ms.row("start to first answer, ms"),
         figures.rss_mb.row("resident memory, MB"),
@@ -70,6 +50,30 @@ pub(super) fn measure(lab: &Lab) -> Result<Section> {
 }
 
 impl Figures {
+    fn checks(&self) -> Vec<Check> {
+        let own = |quantity: &PerKind| quantity.median(Kind::Sluicegate);
+        vec![
+            Check::below(
+                "idle process, resident memory",
+                own(&self.rss_mb),
+                15.0,
+                "MB",
+            ),
+            Check::below(
+                "idle process, start to ready",
+                own(&self.start_ms),
+                100.0,
+                "ms",
+            ),
+            Check::below(
+                "idle process, CPU",
+                own(&self.cpu_percent),
+                0.5,
+                "% of a core",
+            ),
+        ]
+    }
+
     /// Start each kind in turn, then leave them alone together.
     fn rotate(&mut self, lab: &Lab, upstream: &Server) -> Result<()> {
         let mut proxies = Vec::new();

@@ -6,7 +6,7 @@ use super::{
     configuration::Fleet,
     lab::{Kind, Lab},
     per_kind::{self, PerKind},
-    report::{Check, Section},
+    report::{Check, Section, table::Table},
 };
 use anyhow::{Context, Result};
 
@@ -78,16 +78,7 @@ pub(super) fn measure(lab: &Lab) -> Result<Section> {
             all_served,
         ),
     ];
-    let tables = vec![
-        cpu.table(),
-        per_kind::table(
-            "64 connections, the upstream answers 300 ms after the end of the prompt",
-            vec![
-                memory.before.row("resident memory before, MB"),
-                memory.peak.row("peak resident memory, MB"),
-            ],
-        ),
-    ];
+    let tables = vec![cpu.table(), memory.table()];
     Ok(Section {
         title: "(c) Prompts of 1 MiB",
         method: "Envoy and nginx pass a prompt on as it comes; Sluicegate reads all of it, to know \
@@ -121,6 +112,16 @@ impl Memory {
             }
         }
         Ok(memory)
+    }
+
+    fn table(&self) -> Table {
+        per_kind::table(
+            "64 connections, the upstream answers 300 ms after the end of the prompt",
+            vec![
+                self.before.row("resident memory before, MB"),
+                self.peak.row("peak resident memory, MB"),
+            ],
+        )
     }
 
     fn add(&mut self, lab: &Lab, kind: Kind) -> Result<()> {

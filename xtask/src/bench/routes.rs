@@ -56,18 +56,7 @@ pub(super) fn measure(lab: &Lab, match_times: Option<&[MatchTime]>) -> Result<Se
             "µs",
         ),
     ];
-    let reload = Row {
-        what: "ms until live".into(),
-        figures: vec![reloads],
-    };
-    let mut tables = vec![
-        cpu.table(),
-        Table {
-            title: "One more route in the file".into(),
-            columns: vec![MANY],
-            rows: vec![reload],
-        },
-    ];
+    let mut tables = vec![cpu.table(), reload_table(reloads)];
     tables.extend(match_times.map(match_table));
     Ok(Section {
         title: "(e) 10,000 routes",
@@ -116,6 +105,17 @@ fn reload_times(
         times.push(probe::ms_until_served(proxy.address, &added, began).context("reloading")?);
     }
     Ok(Figure::of(times))
+}
+
+fn reload_table(times: Option<Figure>) -> Table {
+    Table {
+        title: "One more route in the file".into(),
+        columns: vec![MANY],
+        rows: vec![Row {
+            what: "ms until live".into(),
+            figures: vec![times],
+        }],
+    }
 }
 
 const MATCH: &str = "(e) match among 10,000 routes, slowest shape";
