@@ -22,10 +22,10 @@ mod targets;
 /// Something that reads bytes from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: that of its corpus in `corpus/`.
+    /// Its name. Its corpus is `corpus/FORM/NAME`.
     pub name: &'static str,
-    /// Name of the list of tokens in `dictionaries/` that its inputs are made of.
-    pub dictionary: &'static str,
+    /// What its inputs are. Tokens of such are in `corpus/FORM/tokens.dict`.
+    pub form: &'static str,
     /// Reads an input; panics if it is read wrongly.
     pub run: fn(&[u8]),
 }
@@ -34,37 +34,37 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target {
         name: "sse",
-        dictionary: "stream",
+        form: "stream",
         run: targets::sse::run,
     },
     Target {
         name: "stream",
-        dictionary: "stream",
+        form: "stream",
         run: targets::stream::run,
     },
     Target {
         name: "answer",
-        dictionary: "body",
+        form: "body",
         run: targets::answer::run,
     },
     Target {
         name: "scan",
-        dictionary: "body",
+        form: "body",
         run: targets::scan::run,
     },
     Target {
         name: "splice",
-        dictionary: "body",
+        form: "body",
         run: targets::splice::run,
     },
     Target {
         name: "configuration",
-        dictionary: "configuration",
+        form: "configuration",
         run: targets::configuration::run,
     },
     Target {
         name: "route",
-        dictionary: "route",
+        form: "route",
         run: targets::route::run,
     },
 ];

@@ -6,6 +6,7 @@
 
 mod bench;
 mod docs;
+mod fuzz;
 #[cfg(test)]
 mod layers;
 mod process;
@@ -39,6 +40,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Look for inputs that are read wrongly, led by coverage; `cargo xtask test` does so briefly
+    Fuzz(fuzz::Arguments),
     /// Whole-process measurements
     Bench {
         #[command(subcommand)]
@@ -69,6 +72,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Test { fast } => test::run(&workspace, *fast),
         Task::Docs { check: false } => docs::write(&workspace),
         Task::Docs { check: true } => docs::check(&workspace),
+        Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Bench {
             bench: Bench::Overhead(arguments),
         } => bench::overhead(&workspace, arguments),

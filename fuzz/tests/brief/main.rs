@@ -17,21 +17,28 @@ use std::{
 /// Mutations of each target's corpus.
 const MUTATIONS: u32 = 5000;
 
-fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+/// The corpora and tokens of a form.
+fn directory(form: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(form)
 }
 
 /// The files of a target's corpus in the order of their names.
 fn corpus(target: &Target) -> Vec<Vec<u8>> {
-    let directory = directory("corpus").join(target.name);
-    let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{directory:?}: {error}"));
-    let paths: BTreeSet<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    let directory = directory(target.form).join(target.name);
+    let paths = entries(&directory);
     assert!(!paths.is_empty(), "{directory:?} is empty");
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
+fn entries(directory: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory:?}: {error}"));
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
 fn tokens(target: &Target) -> Vec<Vec<u8>> {
-    let path = directory("dictionaries").join(format!("{}.dict", target.dictionary));
+    let path = directory(target.form).join("tokens.dict");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     mutate::dictionary(&text)
 }
@@ -42,8 +49,9 @@ fn run(target: &Target, input: &[u8]) {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.input", target.name));
         fs::write(&path, input).unwrap();
         panic!(
-            "target {} fails on {path:?}; copy it to fuzz/corpus/{0} when it is mended\n{:?}",
+            "target {} fails on {path:?}; copy it to fuzz/corpus/{}/{0} when it is mended\n{:?}",
             target.name,
+            target.form,
             String::from_utf8_lossy(input)
         );
     }
@@ -67,16 +75,12 @@ fn every_target_reads_its_corpus_and_mutations_of_it() {
     });
 }
 
-/// `cargo xtask fuzz` takes the names of the targets from there.
+/// `cargo xtask fuzz` knows the targets by their corpora.
 #[test]
 fn every_corpus_has_a_target() {
-    let directories = fs::read_dir(directory("corpus")).unwrap();
-    let corpora: BTreeSet<String> = directories
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    let targets: BTreeSet<String> = TARGETS
-        .iter()
-        .map(|target| target.name.to_owned())
-        .collect();
-    assert_eq!(corpora, targets);
+    let forms = entries(&directory(""));
+    let corpora = forms.iter().flat_map(|form| entries(form));
+    let corpora: BTreeSet<PathBuf> = corpora.filter(|path| path.is_dir()).collect();
+    let directory = |target: &Target| directory(target.form).join(target.name);
+    assert_eq!(corpora, TARGETS.iter().map(directory).collect());
 }
