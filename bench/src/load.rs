@@ -248,3 +248,50 @@ async fn exchange(
     tally.retried += u64::from(attempts.is_some_and(|attempts| attempts != "1"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrivals, Tally};
+    use std::{sync::Arc, thread, time::Duration};
+    use tokio::{
+        sync::{Mutex, mpsc},
+        time::Instant,
+    };
+
+    #[test]
+    fn quantiles_are_those_of_all_connections() {
+        let mut total = Tally::new().unwrap();
+        for half in [1..=50, 51..=100] {
+            let mut tally = Tally::new().unwrap();
+            half.for_each(|ms| tally.latency.record(Duration::from_millis(ms)));
+            total.add(&tally).unwrap();
+        }
+        let report = total.report(Duration::from_secs(2));
+        let check = |field: &str, expected: f64| {
+            let value = report[field].as_f64().unwrap();
+            assert!(
+                (value / expected - 1.0).abs() < 0.002,
+                "{field}: {value}, not {expected}"
+            );
+        };
+        check("requests", 100.0);
+        check("seconds", 2.0);
+        check("p50_us", 50_000.0);
+        check("p99_us", 99_000.0);
+        assert_eq!(report["gap_max_us"], 0.0);
+    }
+
+    #[tokio::test]
+    async fn an_open_loop_is_due_at_its_rate_however_late_it_is_asked() {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let began = Instant::now();
+        thread::spawn(move || super::pace(&sender, began, 1000, 20));
+        let arrivals = Arrivals::Open(Arc::new(Mutex::new(receiver)));
+        let mut due = Vec::new();
+        while let Some(time) = arrivals.next().await {
+            due.push(time - began);
+        }
+        let expected: Vec<_> = (0..20).map(Duration::from_millis).collect();
+        assert_eq!(due, expected);
+    }
+}

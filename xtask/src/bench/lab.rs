@@ -275,22 +275,22 @@ impl Lab {
 
     /// A program on the proxy's core, with names for its files and no access log yet.
     fn blank(&self, name: &'static str, program: &Path) -> Result<(Setup, PathBuf)> {
-        let file = |suffix: &str| {
-            let stem = name.to_lowercase().replace([' ', ','], "-");
-            self.directory.join(format!("{stem}{suffix}"))
-        };
-        let access_log = file("-access.log");
+        let stem = name.to_lowercase().replace([' ', ','], "-");
+        // Not beside the configuration, whose directory Sluicegate watches.
+        let logs = self.directory.join("logs");
+        fs::create_dir_all(&logs)?;
+        let access_log = logs.join(format!("{stem}-access.log"));
         if access_log.exists() {
             fs::remove_file(&access_log)?;
         }
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", PROXY_CORE]).arg(program);
         let setup = Setup {
-            configuration: file(".yaml"),
+            configuration: self.directory.join(format!("{stem}.yaml")),
             name,
             address: free_address()?,
             command,
-            log: file(".log"),
+            log: logs.join(format!("{stem}.log")),
         };
         Ok((setup, access_log))
     }
