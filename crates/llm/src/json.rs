@@ -465,12 +465,12 @@ impl Lexer {
             stage = next;
             used += 1;
         }
+        if let Some(run @ [_, ..]) = rest.get(..used) {
+            visitor.text(Token::Number, run)?;
+        }
         let ended = used < rest.len();
         if ended && !stage.may_end() {
             return Err(self.expected(used, "a digit").into());
-        }
-        if let Some(run @ [_, ..]) = rest.get(..used) {
-            visitor.text(Token::Number, run)?;
         }
         self.state = State::Number(stage);
         if ended {

@@ -121,10 +121,11 @@ impl PathCondition {
     }
 }
 
-/// Whether `path` begins with the elements of `prefix`, which has no slash at its end.
+/// Whether `path` begins with the elements of `prefix`, which has no slash at its end: so the root's
+/// is empty, and fits the path of `OPTIONS *` too.
 fn has_path_prefix(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let rest = path.strip_prefix(prefix);
+    prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl HeaderCondition {

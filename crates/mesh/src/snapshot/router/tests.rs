@@ -407,6 +407,18 @@ fn a_backend_without_routes_serves_its_own_models() {
 }
 
 #[test]
+fn the_root_is_a_prefix_of_everything() {
+    let snapshot = snapshot(&[("web", json!({ "match": {} }))]);
+    for path in ["/", "/a", "*"] {
+        let request = Request::new("h", path, &[]);
+        let router = router(&snapshot);
+        assert!(router.route(&request.head(), None).is_ok(), "{path}");
+        let told = router.explain(&request.head(), None);
+        assert!(matches!(told[0].verdict, Verdict::Chosen), "{path}");
+    }
+}
+
+#[test]
 fn explanations_name_the_reason() {
     let snapshot = snapshot(&[
         ("llm-host", json!({ "hostnames": ["x.com"], "match": {} })),
