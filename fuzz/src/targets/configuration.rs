@@ -8,14 +8,15 @@ use mesh::{Secret, Secrets, Snapshot};
 
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let files = [
         File::new("first.yaml", "pools: [{ name: first, models: [m] }]"),
-        File::new("second.yaml", &*text),
+        File::new("second.yaml", text),
     ];
     match manifests::read(&files) {
         Err(problems) => {
             assert!(!problems.is_empty(), "refused for no reason");
-            problems.iter().for_each(check_problem);
+            problems.iter().for_each(|one| check_problem(one, &files));
         }
         Ok(read) => {
             let secrets: Secrets = manifests::secret_refs(&read.resources)
@@ -26,7 +27,7 @@ pub(crate) fn run(data: &[u8]) {
                 Err(violations) => {
                     assert!(!violations.is_empty(), "refused for no reason");
                     let located = violations.iter().map(|one| read.origins.locate(one));
-                    located.for_each(|problem| check_problem(&problem));
+                    located.for_each(|problem| check_problem(&problem, &files));
                 }
                 Ok(snapshot) => check_snapshot(&snapshot),
             }
@@ -34,16 +35,25 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-fn check_problem(problem: &Problem) {
+fn check_problem(problem: &Problem, files: &[File]) {
     let shown = problem.to_string();
     assert!(!problem.message.is_empty(), "{shown}");
     assert!(
         !shown.chars().any(|c| c.is_control() && c != '\n'),
         "it would write to a terminal: {shown:?}"
     );
+    let file = files.iter().find(|file| file.name == problem.file);
+    let Some(File { text, .. }) = file else {
+        return assert!(problem.place.is_none(), "a place in no file: {shown}");
+    };
+    assert_eq!(
+        problem.source.len(),
+        text.len(),
+        "places are those of the text"
+    );
     let related = problem.related.as_ref().map(|related| related.place);
     for place in problem.place.into_iter().chain(related) {
-        check_place(&problem.source, place);
+        check_place(text, place);
     }
 }
 
