@@ -23,6 +23,7 @@ mod prompts;
 mod report;
 mod routes;
 mod server;
+mod soak;
 mod statistics;
 mod streams;
 
@@ -31,6 +32,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lab::Lab;
 use report::Section;
+pub(crate) use soak::{SoakArguments, soak};
 use std::fs;
 
 #[derive(Debug, clap::Args)]

@@ -42,6 +42,8 @@ enum Task {
     },
     /// Look for inputs that are read wrongly, led by coverage; `cargo xtask test` does so briefly
     Fuzz(fuzz::Arguments),
+    /// Watch that nothing grows or fails under lasting load and a new configuration every ten seconds
+    Soak(bench::SoakArguments),
     /// Whole-process measurements
     Bench {
         #[command(subcommand)]
@@ -73,6 +75,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Docs { check: false } => docs::write(&workspace),
         Task::Docs { check: true } => docs::check(&workspace),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Task::Soak(arguments) => bench::soak(&workspace, arguments),
         Task::Bench {
             bench: Bench::Overhead(arguments),
         } => bench::overhead(&workspace, arguments),

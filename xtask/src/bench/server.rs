@@ -63,6 +63,13 @@ impl Server {
         self.status("VmHWM")
     }
 
+    /// How many files, sockets among them, it has open.
+    pub(super) fn open_files(&self) -> Result<f64> {
+        let path = format!("/proc/{}/fd", self.child.id());
+        let files = fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?;
+        Ok(files.count() as f64)
+    }
+
     fn status(&self, field: &str) -> Result<f64> {
         status_kib(&self.proc("status")?, field)
             .with_context(|| format!("no {field} in /proc/PID/status"))

@@ -56,10 +56,7 @@ pub(crate) fn soak(workspace: &Workspace, arguments: &SoakArguments) -> Result<(
         Some(rate) => rate,
         None => bearable_rate(&site)?,
     };
-    println!(
-        "{} minutes at {rate} requests per second",
-        arguments.minutes
-    );
+    println!("{rate} requests per second for {} min", arguments.minutes);
     let load = Load::Steady { rate };
     let generators = site.load(&load, arguments.minutes * 60)?;
     let record = Record::of(&site, arguments.minutes * 60)?;

@@ -58,11 +58,12 @@ impl Site {
         };
         let (sluicegate, generator) = (program("sluicegate")?, program("bench")?);
         let directory = workspace.target.join("soak");
-        fs::create_dir_all(&directory)?;
+        // By itself, since the gateway watches the directory of its configuration.
+        let configuration = directory.join("configuration/gateway.yaml");
+        fs::create_dir_all(directory.join("configuration"))?;
         let engines = (0..ENGINES)
             .map(|number| engine(&sluicegate, &directory.join(format!("engine-{number}.log"))))
             .collect::<Result<Vec<_>>>()?;
-        let configuration = directory.join("configuration.yaml");
         let address = free_address()?;
         fs::write(&configuration, text(address, &engines, 0))?;
         let mut command = Command::new(sluicegate);
@@ -137,7 +138,7 @@ fn text(address: std::net::SocketAddr, engines: &[Server], number: u32) -> Strin
         "listeners:\n  - {{ name: main, address: '{address}' }}\n\
          pools:\n  - name: fleet\n    models: [{MODEL}]\n    endpoints:\n{endpoints}\
          routes:\n  - name: {model}\n    rules:\n\
-         \x20     - matches: [{{ model: {{ value: {model} }} }}]\n\
+         \x20     - matches: [{{ model: {{ value: {MODEL} }} }}, {{ model: {{ value: {model} }} }}]\n\
          \x20       backendRefs: [{{ pool: fleet, model: {MODEL} }}]\n\
          \x20     - matches: [{{ path: {{ type: PathPrefix, value: /{model} }} }}]\n\
          \x20       filters: [{{ directResponse: {{ status: 200, body: '{number}' }} }}]\n"
