@@ -414,7 +414,8 @@ fn the_root_is_a_prefix_of_everything() {
         let router = router(&snapshot);
         assert!(router.route(&request.head(), None).is_ok(), "{path}");
         let told = router.explain(&request.head(), None);
-        assert!(matches!(told[0].verdict, Verdict::Chosen), "{path}");
+        let is_chosen = |one: &Considered| matches!(one.verdict, Verdict::Chosen);
+        assert!(told.iter().any(is_chosen), "{path}");
     }
 }
 
