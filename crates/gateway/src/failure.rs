@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     Body(#[from] ReplayError),
     #[error("a request of this method or with so long a path cannot be forwarded")]
     Unsendable,
+    #[error("the gateway has no resources left for another connection: try again soon")]
+    Exhausted,
     #[error("{backend} cannot serve now: {reason}")]
     NoEndpoint {
         backend: Arc<str>,
@@ -94,7 +96,7 @@ impl Failure {
             Self::MethodNotAllowed { .. } => ErrorKind::MethodNotAllowed,
             Self::UnknownModel(_) | Self::NoRoute(_) => ErrorKind::NotFound,
             Self::Body(error) => body_kind(error),
-            Self::NoEndpoint { .. } => ErrorKind::Unavailable,
+            Self::Exhausted | Self::NoEndpoint { .. } => ErrorKind::Unavailable,
             Self::Upstream { .. } => ErrorKind::Upstream,
             Self::Timeout { .. } => ErrorKind::Timeout,
         }
@@ -113,7 +115,7 @@ impl Failure {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownModel(_) | Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::Body(error) => body_status(error),
-            Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Exhausted | Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -125,6 +127,7 @@ impl Failure {
             Self::ForeignHost(_) | Self::ForeignOrigin => ErrorType::PermissionDenied,
             Self::UnknownModel(_) | Self::NoRoute(_) => ErrorType::NotFound,
             Self::Body(error) => body_error_type(error),
+            Self::Exhausted => ErrorType::Overloaded,
             Self::NoEndpoint { .. } => ErrorType::NoEndpoint,
             Self::Upstream { error, .. } => *error,
             Self::Timeout { timeout, .. } => timeout.error_type(),
@@ -138,6 +141,7 @@ impl Failure {
             Self::NoRoute(_) => Some("route_not_found"),
             Self::ForeignHost(_) => Some("host_not_allowed"),
             Self::ForeignOrigin => Some("origin_not_allowed"),
+            Self::Exhausted => Some("overloaded"),
             Self::NoEndpoint { .. } => Some("no_endpoint"),
             _ => None,
         }
@@ -165,7 +169,7 @@ impl Failure {
     /// The answer: in the dialect of `api`, as gRPC if the request was, else as OpenAI would.
     pub(crate) fn response(&self, api: Option<Api>, grpc: bool) -> Response<ResponseBody> {
         let mut response = if grpc { self.grpc() } else { self.http(api) };
-        if let Self::NoEndpoint { .. } = self {
+        if let Self::Exhausted | Self::NoEndpoint { .. } = self {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(RETRY_SOON));

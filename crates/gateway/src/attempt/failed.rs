@@ -128,6 +128,7 @@ impl Failed {
         match self.reason {
             Reason::Timeout(timeout) => Failure::timeout(timeout, &routed.rule.timeouts),
             Reason::Send(SendErrorKind::Request) => Failure::Unsendable,
+            Reason::Send(SendErrorKind::Exhausted) => Failure::Exhausted,
             reason => Failure::Upstream {
                 backend: self.backend,
                 detail: reason.detail(),
@@ -167,6 +168,7 @@ fn send_error_type(kind: SendErrorKind) -> ErrorType {
         | SendErrorKind::Tls
         | SendErrorKind::Handshake => ErrorType::ConnectFailed,
         SendErrorKind::ConnectTimeout => ErrorType::ConnectTimeout,
+        SendErrorKind::Exhausted => ErrorType::Overloaded,
         SendErrorKind::Request | SendErrorKind::RequestBody => ErrorType::InvalidRequest,
         SendErrorKind::Closed | SendErrorKind::Reset | SendErrorKind::Refused => {
             ErrorType::UpstreamReset
@@ -183,7 +185,9 @@ fn send_outcome(kind: SendErrorKind) -> Outcome {
         | SendErrorKind::Tls
         | SendErrorKind::Handshake => Outcome::Failure(FailureKind::Connect),
         // The client's doing, or ours.
-        SendErrorKind::Request | SendErrorKind::RequestBody => Outcome::Cancelled,
+        SendErrorKind::Exhausted | SendErrorKind::Request | SendErrorKind::RequestBody => {
+            Outcome::Cancelled
+        }
         SendErrorKind::Closed | SendErrorKind::Reset => Outcome::Failure(FailureKind::Reset),
         SendErrorKind::Refused => Outcome::Neutral,
         SendErrorKind::Protocol => Outcome::Failure(FailureKind::Status(502)),
@@ -195,6 +199,7 @@ fn send_detail(kind: SendErrorKind) -> &'static str {
         SendErrorKind::Resolve => "its name does not resolve",
         SendErrorKind::Connect => "no connection could be made",
         SendErrorKind::ConnectTimeout => "no connection could be made in time",
+        SendErrorKind::Exhausted => "the gateway has no resources left for a connection",
         SendErrorKind::Tls => "the TLS handshake failed",
         SendErrorKind::Handshake => "the HTTP/2 handshake failed",
         SendErrorKind::Request => "the request cannot be carried to it",

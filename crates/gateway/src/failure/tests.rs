@@ -56,6 +56,8 @@ fn each_failure_tells_whose_it_is() {
         (400, invalid, "", "invalid_request", 3),
     );
     check(Failure::NoModel, (400, invalid, "", "invalid_request", 3));
+    let overloaded = (503, "server_error", "overloaded", "overloaded", 14);
+    check(Failure::Exhausted, overloaded);
     check(
         Failure::Unsendable,
         (400, invalid, "", "invalid_request", 3),
@@ -145,6 +147,8 @@ fn who_may_try_again_is_told_so() {
     };
     for grpc in [false, true] {
         assert_eq!(full.response(None, grpc).headers()["retry-after"], "1");
+        let exhausted = Failure::Exhausted.response(None, grpc);
+        assert_eq!(exhausted.headers()["retry-after"], "1");
     }
     let method = Failure::MethodNotAllowed {
         path: "/v1/models".into(),

@@ -36,11 +36,7 @@ async fn resolve(target: &Target, deadline: Instant) -> Result<Vec<SocketAddr>, 
     };
     match timeout_at(deadline, lookup_host((host, port))).await {
         Err(_) => Err(SendError::new(SendErrorKind::ConnectTimeout, target, None)),
-        Ok(Err(error)) => Err(SendError::new(
-            SendErrorKind::Resolve,
-            target,
-            Some(Box::new(error)),
-        )),
+        Ok(Err(error)) => Err(SendError::connecting(SendErrorKind::Resolve, target, error)),
         Ok(Ok(addresses)) => {
             let addresses: Vec<_> = addresses.collect();
             if addresses.is_empty() {
@@ -64,7 +60,7 @@ async fn connect_any(
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         last = match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => return Ok(tcp),
-            Ok(Err(error)) => SendError::new(SendErrorKind::Connect, target, Some(Box::new(error))),
+            Ok(Err(error)) => SendError::connecting(SendErrorKind::Connect, target, error),
             Err(_) => SendError::new(SendErrorKind::ConnectTimeout, target, None),
         };
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use http::Request;
 
@@ -47,6 +48,9 @@ pub enum SendErrorKind {
     Connect,
     /// No usable connection within the connect timeout.
     ConnectTimeout,
+    /// This machine has no file descriptor, port or buffer left for a connection; the upstream was
+    /// not asked.
+    Exhausted,
     /// The TLS handshake failed.
     Tls,
     /// The HTTP/2 handshake failed, or ALPN did not choose HTTP/2 where it was required.
@@ -93,6 +97,16 @@ impl SendError {
         &self.target
     }
 
+    /// A failure to connect, or to learn where, which may be our own lack of resources.
+    pub(super) fn connecting(kind: SendErrorKind, target: &Target, error: io::Error) -> Self {
+        let kind = if is_exhaustion(&error) {
+            SendErrorKind::Exhausted
+        } else {
+            kind
+        };
+        Self::new(kind, target, Some(Box::new(error)))
+    }
+
     /// Classifies what hyper reports. `sent` and `answered` are refined by the caller, which
     /// knows what passed over the connection.
     pub(super) fn from_hyper(error: hyper::Error, target: &Target, reused: bool) -> Self {
@@ -103,6 +117,20 @@ impl SendError {
             ..Self::new(kind, target, Some(Box::new(error)))
         }
     }
+}
+
+/// Whether this machine has run out of what a connection takes.
+fn is_exhaustion(error: &io::Error) -> bool {
+    // ENFILE and EMFILE, which Linux, the BSDs and macOS number alike, and which have no
+    // `ErrorKind` of their own.
+    const OUT_OF_FILES: [i32; 2] = [23, 24];
+    let kind = error.kind();
+    matches!(
+        kind,
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+    ) || error
+        .raw_os_error()
+        .is_some_and(|code| OUT_OF_FILES.contains(&code))
 }
 
 /// A failed attempt inside the pool, with the request where it came back unsent.
@@ -165,6 +193,7 @@ impl fmt::Display for SendErrorKind {
             Self::Resolve => "its name did not resolve",
             Self::Connect => "no connection",
             Self::ConnectTimeout => "no connection within the connect timeout",
+            Self::Exhausted => "no resources are left here for a connection",
             Self::Tls => "the TLS handshake failed",
             Self::Handshake => "it does not speak HTTP/2",
             Self::Request => "the request cannot be sent as it is",

@@ -1,3 +1,4 @@
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use http_body::Body as _;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::coop;
 
-use super::super::{SendErrorKind, Sent, upgrade};
+use super::super::{SendError, SendErrorKind, Sent, upgrade};
 use super::*;
 use crate::body::BodyError;
 
@@ -243,6 +244,24 @@ async fn nobody_there_is_told_with_nothing_sent() {
     assert_eq!(
         (pool.stats().connect_failures, pool.stats().connects),
         (2, 0)
+    );
+}
+
+#[test]
+fn a_lack_of_our_own_is_no_failure_to_connect() {
+    let target = plain(([127, 0, 0, 1], 1).into(), Protocol::Http1);
+    let check = |error: io::Error, expect: SendErrorKind| {
+        let told = SendError::connecting(SendErrorKind::Connect, &target, error);
+        assert_eq!((told.kind, told.sent), (expect, Sent::Nothing), "{told}");
+    };
+    check(io::Error::from_raw_os_error(24), SendErrorKind::Exhausted);
+    check(
+        io::ErrorKind::AddrNotAvailable.into(),
+        SendErrorKind::Exhausted,
+    );
+    check(
+        io::ErrorKind::ConnectionRefused.into(),
+        SendErrorKind::Connect,
     );
 }
 
