@@ -59,6 +59,14 @@ impl Body for RequestBody {
     }
 }
 
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(state) = self.unread.take() {
+            state.body_abandoned();
+        }
+    }
+}
+
 /// What hyper calls for each request of one connection.
 pub(super) struct RequestService<H> {
     pub(super) handler: Arc<H>,

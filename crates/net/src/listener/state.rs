@@ -27,6 +27,8 @@ pub(super) struct ConnState {
     head_begun: AtomicBool,
     /// The body of the current HTTP/1 request has not been read to its end.
     body_unread: AtomicBool,
+    /// Nobody will read the rest of that body.
+    body_abandoned: AtomicBool,
     /// The socket is being shut down.
     closing: AtomicBool,
     _permit: Permit,
@@ -51,6 +53,7 @@ impl ConnState {
             idle_since: AtomicU64::new(0),
             head_begun: AtomicBool::new(false),
             body_unread: AtomicBool::new(false),
+            body_abandoned: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             _permit: permit,
         }
@@ -96,6 +99,10 @@ impl ConnState {
         self.body_unread.store(false, Ordering::Relaxed);
     }
 
+    pub(super) fn body_abandoned(&self) {
+        self.body_abandoned.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn shutdown_begun(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
@@ -105,6 +112,7 @@ impl ConnState {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         self.body_unread.store(body_unread, Ordering::Relaxed);
+        self.body_abandoned.store(false, Ordering::Relaxed);
         InFlight(self.clone())
     }
 }
@@ -113,9 +121,13 @@ impl ConnState {
 pub(super) struct InFlight(Arc<ConnState>);
 
 impl InFlight {
-    /// Whether the connection is not to take another request after this one.
+    /// Whether the connection is not to take another request after this one. It cannot where the
+    /// rest of a body stands between the two; a client that is not told so would put its next
+    /// request behind it, where nobody reads.
     pub(super) fn is_last_of_connection(&self) -> bool {
-        self.0.drain.is_draining() || self.0.is_used_up()
+        let state = &self.0;
+        let abandoned = state.body_abandoned.load(Ordering::Relaxed);
+        abandoned || state.drain.is_draining() || state.is_used_up()
     }
 }
 

@@ -173,6 +173,7 @@ async fn an_answer_before_the_body_is_read_reaches_a_client_that_writes_on() {
         answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"),
         "{answer:?}"
     );
+    assert!(answer.contains("connection: close\r\n"), "{answer:?}");
 }
 
 #[tokio::test(start_paused = true)]
