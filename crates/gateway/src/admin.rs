@@ -2,7 +2,7 @@
 //!
 //! It has no authentication, so it is kept to those on the machine: it answers only when addressed
 //! by a loopback name or by the very address it is bound to, which keeps pages with rebound names
-//! out, and it changes nothing.
+//! out, and to no page of another host; and it changes nothing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,11 +88,16 @@ impl View {
     }
 
     fn answer(&self, request: &Request<RequestBody>, bound: SocketAddr) -> Response<Full<Bytes>> {
-        let local = hosts::addressed(request.uri(), request.headers())
-            .is_ok_and(|host| hosts::is_local(&host, bound.ip()));
-        if !local {
+        let host = hosts::addressed(request.uri(), request.headers())
+            .ok()
+            .filter(|host| hosts::is_local(host, bound.ip()));
+        let Some(host) = host else {
             let text = "address the admin endpoint as localhost or by its own address\n";
             return text_answer(StatusCode::MISDIRECTED_REQUEST, text);
+        };
+        if hosts::foreign_origin(request.headers(), &host).is_some() {
+            let text = "pages of other hosts may not call the admin endpoint\n";
+            return text_answer(StatusCode::FORBIDDEN, text);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return text_answer(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");

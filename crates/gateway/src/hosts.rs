@@ -22,6 +22,12 @@ pub(crate) fn addressed(uri: &Uri, headers: &HeaderMap) -> Result<String, BadHos
         (Some(value), None) => Some(parse(value.as_bytes())?),
         (None, _) => None,
     };
+    if uri
+        .authority()
+        .is_some_and(|target| !is_host_and_port(target))
+    {
+        return Err(BadHost::Malformed);
+    }
     match (uri.authority(), header) {
         (Some(target), Some(header)) if !same_authority(target, &header) => Err(BadHost::Disagree),
         (Some(target), _) => Ok(target.host().to_ascii_lowercase()),
@@ -40,7 +46,7 @@ pub(crate) enum BadHost {
     #[error("the request has more than one Host header")]
     Repeated,
     /// Not `host[:port]`.
-    #[error("the Host header is not of the form host[:port]")]
+    #[error("the host of the request is not of the form host[:port]")]
     Malformed,
     /// Request target and `Host` differ.
     #[error("the request target and the Host header name different hosts")]
@@ -49,12 +55,19 @@ pub(crate) enum BadHost {
 
 fn parse(value: &[u8]) -> Result<Authority, BadHost> {
     let authority = Authority::try_from(value).map_err(|_| BadHost::Malformed)?;
-    let user_info = value.contains(&b'@');
-    if user_info || authority.host().is_empty() {
-        Err(BadHost::Malformed)
-    } else {
-        Ok(authority)
+    match is_host_and_port(&authority) {
+        true => Ok(authority),
+        false => Err(BadHost::Malformed),
     }
+}
+
+/// Whether it has neither a user nor a port that is no number: others might take either for part
+/// of the host.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let port = authority.as_str().strip_prefix(host);
+    let port = port.map(|rest| rest.strip_prefix(':').unwrap_or(rest));
+    !host.is_empty() && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
 }
 
 fn same_authority(one: &Authority, other: &Authority) -> bool {
@@ -63,12 +76,13 @@ fn same_authority(one: &Authority, other: &Authority) -> bool {
 
 /// The `Origin` of a page on another host than `host`; `None` if no page asks, or one of ours.
 ///
-/// An opaque origin (`null`, or one that does not parse) is foreign.
+/// An opaque origin (`null`, or one that is not `scheme://host[:port]`) is foreign.
 pub(crate) fn foreign_origin<'a>(headers: &'a HeaderMap, host: &str) -> Option<&'a str> {
     let origin = headers.get(ORIGIN)?.to_str().unwrap_or("null");
     let own = origin.parse::<Uri>().is_ok_and(|uri| {
-        uri.host()
-            .is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(host))
+        let named = uri.authority().filter(|named| is_host_and_port(named));
+        let same = named.is_some_and(|named| named.host().eq_ignore_ascii_case(host));
+        same && uri.scheme().is_some()
     });
     (!own).then_some(origin)
 }

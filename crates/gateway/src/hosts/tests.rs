@@ -44,6 +44,11 @@ fn exactly_one_host_is_believed() {
     check("/", &["a", "a"], Err(BadHost::Repeated));
     check("/", &["user@a"], Err(BadHost::Malformed));
     check("/", &["a/b"], Err(BadHost::Malformed));
+    check("/", &["a:"], Ok("a"));
+    check("/", &["a:0x50"], Err(BadHost::Malformed));
+    check("/", &["a:99999"], Err(BadHost::Malformed));
+    check("http://a:http/", &["a"], Err(BadHost::Malformed));
+    check("http://user@a/", &["a"], Err(BadHost::Malformed));
     check("/", &[""], Err(BadHost::Malformed));
 }
 
@@ -62,6 +67,8 @@ fn pages_of_other_hosts_are_foreign() {
     for origin in [
         "https://evil.example.com",
         "http://localhost.evil.test",
+        "http://evil.test@localhost",
+        "localhost",
         "null",
     ] {
         assert_eq!(foreign(origin).as_deref(), Some(origin));
