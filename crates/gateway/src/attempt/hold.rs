@@ -6,7 +6,7 @@
 //! breaks off the whole request can still be repeated.
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use llm::response::{Ended, StreamReport, StreamTap, UpstreamError};
@@ -57,6 +57,7 @@ pub(crate) async fn until_begun(
 ) -> Result<Held, Broken> {
     let tap = Tap::of(routed, head);
     match tap {
+        Tap::Stream(_) | Tap::Plain(_) if is_encoded(head) => Err(Broken::Protocol),
         Tap::Stream(tap) => stream(tap, body).await,
         Tap::Plain(_) if head.status.is_success() && !is_json(head) => Err(Broken::Protocol),
         Tap::Plain(_) => plain(tap, body).await,
@@ -149,6 +150,13 @@ pub(crate) async fn error_body(mut body: UpstreamBody) -> Option<Bytes> {
 
 fn held(bytes: &[Bytes]) -> usize {
     bytes.iter().map(Bytes::len).sum()
+}
+
+/// Whether the answer comes compressed although `identity` alone was asked for: what cannot be read
+/// cannot be watched, and the client may not be able to read it either.
+fn is_encoded(head: &Parts) -> bool {
+    let coding = head.headers.get(CONTENT_ENCODING);
+    coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_json(head: &Parts) -> bool {
