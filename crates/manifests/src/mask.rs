@@ -4,7 +4,8 @@
 //! to logs and terminals; so excerpts are cut from a masked text. Two recognisers, since either
 //! alone misses cases: by the tree (aliases, block scalars, a header's value beside its name) and
 //! by the looks of a line (text after a fault of syntax never becomes a tree). Both would rather
-//! mask too much. The masked text has the same length in bytes, so positions stay true.
+//! mask too much. The user and password of a URL are hidden wherever one stands. The masked text has
+//! the same length in bytes, so positions stay true.
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,8 @@ const SECRET_ENDINGS: [&str; 12] = [
 
 /// The text with `secrets`, and what looks like one, replaced byte by byte with `*`.
 pub(crate) fn mask(text: &str, secrets: impl Iterator<Item = Range<usize>>) -> String {
-    let hidden: Vec<Range<usize>> = secrets.chain(by_looks(text)).collect();
+    let hidden = secrets.chain(by_looks(text)).chain(users(text));
+    let hidden: Vec<Range<usize>> = hidden.collect();
     let mut bytes = text.as_bytes().to_vec();
     for range in hidden {
         let range = range.start..range.end.min(bytes.len());
@@ -119,6 +121,17 @@ fn by_looks(text: &str) -> Vec<Range<usize>> {
         hidden.extend(found.map(|(_, value)| start + value..start + line.len()));
     }
     hidden
+}
+
+/// What stands in URLs before `@`.
+fn users(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, slashes)| {
+        let start = at + slashes.len();
+        let rest = text.get(start..)?;
+        let url = rest.split(|c: char| c.is_whitespace() || "\"'".contains(c));
+        let user = url.into_iter().next()?.rfind('@')?;
+        Some(start..start + user)
+    })
 }
 
 /// The lines with the byte offset at which each begins.

@@ -33,6 +33,9 @@ fn what_looks_like_a_secret_is_masked() {
         "maxTokens: 5\nkeyFile: /k\ntokens: [1]",
     );
     check("apiKey: é→sk", "apiKey: *******");
+    check("url: http://me:sk@h:1/v1", "url: http://*****@h:1/v1");
+    check("[\"https://é@h\", a@b]", "[\"https://**@h\", a@b]");
+    check("url: http://h/v1", "url: http://h/v1");
 }
 
 #[test]
