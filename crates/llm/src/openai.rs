@@ -32,10 +32,10 @@ const RESOURCES: [(&str, Operation); 4] = [
 
 /// The operation at `path`.
 pub(crate) fn operation(path: &str) -> Option<Operation> {
-    let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(id) = model_in_path(path) {
         return (!id.is_empty() && !climbs(id)).then_some(Operation::GetModel);
     }
+    let path = without_slash(path);
     RESOURCES.iter().find_map(|(resource, operation)| {
         let base = path.strip_suffix(resource)?;
         (base.is_empty() || base.ends_with("/v1")).then_some(*operation)
@@ -53,16 +53,21 @@ pub(crate) fn resource(operation: Operation, path: &str) -> &str {
 
 /// The model's name in a path that has one.
 pub(crate) fn model_in_path(path: &str) -> Option<&str> {
-    let id = model_resource(path)?.strip_prefix("/models/")?;
-    Some(id.strip_suffix('/').unwrap_or(id))
+    model_resource(path)?.strip_prefix("/models/")
 }
 
 /// What follows the base path where that begins with `/models/`.
 fn model_resource(path: &str) -> Option<&str> {
+    let path = without_slash(path);
     match path.find("/v1/models/") {
         Some(at) => path.get(at + "/v1".len()..),
         None => path.starts_with("/models/").then_some(path),
     }
+}
+
+/// The path without a slash at its end, which means nothing.
+fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 /// Whether a name has two dots in a row, escaped or not: no model's has, but a path that climbs out

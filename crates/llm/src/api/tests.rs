@@ -64,6 +64,7 @@ fn the_model_is_what_follows_models() {
     check("/p/v1/models/org/name", Some("org/name"));
     check("/v1/models/org%2Fname", Some("org%2Fname"));
     check("/v1/models/a/v1/models/b", Some("a/v1/models/b"));
+    check("/models/a/v1/models/", Some("a/v1/models"));
     check("/v1/models", None);
     check("/v1/chat/completions", None);
 }
@@ -79,6 +80,8 @@ fn the_resource_is_the_path_below_the_base() {
     check("/v1/models", "/models");
     check("/models/v1/models/org/v1.5.b", "/models/org/v1.5.b");
     check("/models/m", "/models/m");
+    check("/v1/models/m/", "/models/m");
+    check("/models/a/v1/models/", "/models/a/v1/models");
 }
 
 #[test]
