@@ -8,7 +8,6 @@
 //! at a clean end. It gets the dialect's in-stream error; where there is none, the connection is
 //! aborted.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +25,7 @@ use tokio::time::Instant;
 use crate::attempt::{Held, Place, Reason};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::outbox::Outbox;
 use crate::tap::{Report, Tap};
 use crate::watchdog::{Timeout, Watchdog};
 
@@ -93,7 +93,7 @@ impl http_body::Body for ResponseBody {
 
 /// An upstream's answer on its way to the client.
 pub(crate) struct Proxied {
-    ready: VecDeque<Bytes>,
+    ready: Outbox,
     trailers: Option<HeaderMap>,
     rest: Option<UpstreamBody>,
     watchdog: Option<Watchdog>,
@@ -155,7 +155,7 @@ impl Proxied {
             .as_ref()
             .and_then(|_| Watchdog::new(Instant::now(), between, end));
         let mut body = Self {
-            ready: bytes.into(),
+            ready: Outbox::default(),
             trailers: None,
             rest,
             watchdog,
@@ -167,8 +167,9 @@ impl Proxied {
                 tap,
             }),
             ending: None,
-            scratch: Vec::new(),
+            scratch: bytes,
         };
+        body.ready.append(&mut body.scratch);
         if ended {
             body.upstream_ended();
             // Nobody asks a body for its end that has nothing before it.
@@ -181,25 +182,34 @@ impl Proxied {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        loop {
-            if let Some(bytes) = self.ready.pop_front() {
-                self.sent(bytes.len());
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            if let Some(trailers) = self.trailers.take() {
-                self.settle_if_drained();
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-            }
-            if let Some(ending) = &self.ending {
-                let abort = ending.abort;
-                self.settle_if_drained();
-                return Poll::Ready(abort.then_some(Err(Aborted)));
-            }
-            match self.poll_upstream(context) {
-                Poll::Ready(()) => {}
-                Poll::Pending => return Poll::Pending,
+        while !self.has_enough() {
+            if self.poll_upstream(context).is_pending() {
+                break;
             }
         }
+        if let Some(bytes) = self.ready.take() {
+            self.sent(bytes.len());
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        self.poll_end()
+    }
+
+    /// Whether there is nothing to ask the upstream for: enough waits, or nothing more will come.
+    fn has_enough(&self) -> bool {
+        self.ready.has_enough() || self.trailers.is_some() || self.ending.is_some()
+    }
+
+    /// What comes when no data waits.
+    fn poll_end(&mut self) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        if let Some(trailers) = self.trailers.take() {
+            self.settle_if_drained();
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        let Some(abort) = self.ending.as_ref().map(|ending| ending.abort) else {
+            return Poll::Pending;
+        };
+        self.settle_if_drained();
+        Poll::Ready(abort.then_some(Err(Aborted)))
     }
 
     /// Takes the next frame from the upstream, or learns that there will be none.
@@ -258,7 +268,7 @@ impl Proxied {
         if open.tap.has_begun() {
             open.exchange.first_token_now();
         }
-        self.ready.extend(self.scratch.drain(..));
+        self.ready.append(&mut self.scratch);
         if let Err(too_long) = fed {
             tracing::debug!(error = %too_long, "answer is not a stream of events");
             self.upstream_broke(None);
@@ -326,7 +336,7 @@ impl Proxied {
         let open = self.open.as_mut()?;
         let tap = std::mem::replace(&mut open.tap, Tap::None);
         let report = tap.finish(&mut self.scratch);
-        self.ready.extend(self.scratch.drain(..));
+        self.ready.append(&mut self.scratch);
         open.exchange.tokens = report.tokens;
         if let Some(model) = &report.model {
             open.exchange.model_served = Some(model.as_str().into());
@@ -349,7 +359,7 @@ impl Proxied {
             },
         };
         self.ready
-            .push_back(llm::error::stream_event(api.dialect, &failure.api_error()));
+            .push(llm::error::stream_event(api.dialect, &failure.api_error()));
     }
 
     /// Closes the books once the client has been handed everything.
@@ -378,7 +388,7 @@ impl Proxied {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
+        let ready = self.ready.len() as u64;
         match (&self.ending, &self.rest, &self.open) {
             (Some(ending), _, _) if !ending.abort && self.trailers.is_none() => {
                 SizeHint::with_exact(ready)

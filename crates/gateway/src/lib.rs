@@ -8,7 +8,7 @@
 //! | classify | [`classify`] | which API, which model, streamed or not |
 //! | route | [`route`] | which rule |
 //! | attempt | [`attempt`], [`targets`], [`outbound`] | which endpoint, what is sent, whether again |
-//! | answer | [`answer`], [`body`], [`tap`], [`watchdog`] | what the client sees, until the end |
+//! | answer | [`answer`], [`body`], [`tap`], [`outbox`], [`watchdog`] | what the client sees, until the end |
 //! | settle | [`exchange`] | what metrics and the log say of it |
 //!
 //! [`Gateway`] assembles it: [`shared`] holds what outlives a snapshot, [`runtime`] what follows
@@ -30,6 +30,7 @@ mod identify;
 mod ids;
 mod inbound;
 mod outbound;
+mod outbox;
 mod pipeline;
 mod probe;
 mod route;

@@ -15,11 +15,12 @@ pools:
 ";
 
 /// A completion in two pieces that came whole before it was passed on.
+/// A whole answer in two pieces, the first too large to be joined with the second.
 fn held() -> Held {
-    let whole = Bytes::from_static(COMPLETION.as_bytes());
+    let whole = Bytes::from(" ".repeat(5000) + COMPLETION);
     let mut tap = PlainTap::new(llm::Dialect::OpenAi);
     tap.feed(&whole);
-    let bytes = vec![whole.slice(..40), whole.slice(40..)];
+    let bytes = vec![whole.slice(..5000), whole.slice(5000..)];
     Held {
         bytes,
         rest: None,

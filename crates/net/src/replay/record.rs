@@ -1,19 +1,19 @@
 //! The part of a body that is kept in memory.
 //!
-//! Pieces are kept as they arrived, without a copy, except small ones: a client that sends its
-//! body in one-byte pieces would make each byte cost a handle and pin a read buffer. After the
-//! first piece (a short body is usually just that), small pieces are joined in blocks.
+//! The first piece is kept as it arrived: a short body is usually just that, and costs no copy. The
+//! others are joined in blocks, since what is kept of a piece is the read buffer it came in: pieces
+//! of half a buffer would take twice the memory that they are accounted for, and one-byte pieces a
+//! buffer each. Joining a megabyte costs about what the kernel took to copy it once.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// Pieces below this many bytes are joined. A piece as long as this pins at most one buffer and
-/// costs a handle of 32 bytes, 1% of itself.
-const SMALL: usize = 4 << 10;
-
-/// A block of joined pieces is closed at this many bytes.
+/// A block of joined pieces has this many bytes; a piece as long as that is kept as it is.
 const BLOCK: usize = 64 << 10;
+
+/// A block that outgrows this is given all its room at once.
+const SMALL: usize = 4 << 10;
 
 /// Consecutive bytes of a body, `[start, end)`.
 #[derive(Debug, Default)]
@@ -47,16 +47,30 @@ impl Record {
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) {
-        let len = chunk.len();
-        if len < SMALL && !(self.pieces.is_empty() && self.block.is_empty()) {
-            self.block.extend_from_slice(&chunk);
+        let is_first = self.pieces.is_empty() && self.block.is_empty();
+        if is_first || chunk.len() >= BLOCK {
+            self.close_block();
+            let start = self.end;
+            self.end += chunk.len() as u64;
+            self.pieces.push_back((start, chunk));
         } else {
-            self.close_block();
-            self.pieces.push_back((self.end, chunk));
+            self.join(&chunk);
         }
-        self.end += len as u64;
-        if self.block.len() >= BLOCK {
-            self.close_block();
+    }
+
+    fn join(&mut self, mut chunk: &[u8]) {
+        while !chunk.is_empty() {
+            let room = BLOCK - self.block.len();
+            let (fits, rest) = chunk.split_at(room.min(chunk.len()));
+            if self.block.len() + fits.len() > SMALL {
+                self.block.reserve_exact(room);
+            }
+            self.block.extend_from_slice(fits);
+            self.end += fits.len() as u64;
+            chunk = rest;
+            if self.block.len() == BLOCK {
+                self.close_block();
+            }
         }
     }
 
