@@ -4,7 +4,7 @@
 //! few habits of writing: a configuration begins with a comment that names its file, commands are
 //! in `sh` blocks, and a `text` block is what the command before it prints.
 
-mod markdown;
+pub mod markdown;
 mod session;
 mod traffic;
 

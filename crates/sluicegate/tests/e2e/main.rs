@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod abuse;
 mod accounts;
 mod cli;
 mod client;

@@ -1,7 +1,7 @@
 //! The gateway's process, in front of a configuration in a directory of its own.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,18 +34,23 @@ impl Gateway {
 
     /// Starts with these environment variables and no others.
     pub async fn start_in(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_by(Command::new(BINARY), config, arguments, variables).await
+    }
+
+    /// Starts by a command that becomes the binary, and passes its arguments on to it.
+    pub async fn start_by(
+        command: Command,
+        config: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let file = directory.path().join("sluicegate.yaml");
         std::fs::write(&file, config.replace("LISTEN", &address.to_string())).unwrap();
         let config = ["--config", file.to_str().unwrap()];
-        Self::spawn(
-            directory,
-            address,
-            &[&config, arguments].concat(),
-            variables,
-        )
-        .await
+        let arguments = [&config, arguments].concat();
+        Self::spawn(command, directory, address, &arguments, variables).await
     }
 
     /// Starts without a file, on these variables and no others.
@@ -53,10 +58,12 @@ impl Gateway {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let port = address.port().to_string();
-        Self::spawn(directory, address, &["--port", &port], variables).await
+        let command = Command::new(BINARY);
+        Self::spawn(command, directory, address, &["--port", &port], variables).await
     }
 
     async fn spawn(
+        mut command: Command,
         directory: TempDir,
         address: SocketAddr,
         arguments: &[&str],
@@ -64,7 +71,7 @@ impl Gateway {
     ) -> Self {
         let admin = free_address();
         let log = std::fs::File::create(directory.path().join("stderr.log")).unwrap();
-        let child = Command::new(BINARY)
+        let child = command
             .args(["run", "--admin", &admin.to_string()])
             .args([
                 "--access-log",
@@ -102,6 +109,15 @@ impl Gateway {
             "{}",
             self.log()
         );
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its configuration and its logs are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What it said on standard error.
