@@ -9,6 +9,7 @@ mod docs;
 mod fuzz;
 #[cfg(test)]
 mod layers;
+mod loom;
 mod process;
 mod python;
 mod test;
@@ -42,6 +43,8 @@ enum Task {
     },
     /// Look for inputs that are read wrongly, led by coverage; `cargo xtask test` does so briefly
     Fuzz(fuzz::Arguments),
+    /// Try what is written without locks in every order in which threads may meet
+    Loom,
     /// Watch that nothing grows or fails under lasting load and a new configuration every ten seconds
     Soak(bench::SoakArguments),
     /// Whole-process measurements
@@ -75,6 +78,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Docs { check: false } => docs::write(&workspace),
         Task::Docs { check: true } => docs::check(&workspace),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Task::Loom => loom::run(&workspace),
         Task::Soak(arguments) => bench::soak(&workspace, arguments),
         Task::Bench {
             bench: Bench::Overhead(arguments),

@@ -6,7 +6,7 @@
 //! build of every dependency.
 
 use crate::{
-    docs, process, python,
+    docs, loom, process, python,
     workspace::{Profile, Workspace},
 };
 use anyhow::{Context, Result};
@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     ("lints", lints),
     ("documentation", documentation),
     ("tests", tests),
+    ("models of concurrency", loom::run),
     ("configuration reference", docs::check),
 ];
 

@@ -4,11 +4,16 @@
 //! that are active (Envoy): one word of state, and streams that last minutes do not entitle to
 //! retries for as long as they last.
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::config::RetryBudgetConfig;
 use crate::time::Time;
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +24,8 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// A bucket of retries; full at first.
 #[derive(Debug)]
 pub struct RetryBudget {
+    /// What is above the capacity does not count: a deposit that is under way while the reserve is
+    /// made smaller may still fill the larger one.
     balance: AtomicU64,
     /// Up to when the income by time has been credited, [`Time`] in nanoseconds.
     credited: AtomicU64,
@@ -54,15 +61,15 @@ impl RetryBudget {
     #[must_use]
     pub fn withdraw(&self, now: Time) -> bool {
         self.credit_income(now);
-        self.balance
-            .fetch_update(Relaxed, Relaxed, |balance| balance.checked_sub(RETRY))
-            .is_ok()
+        let capacity = self.capacity();
+        let pay = |balance: u64| balance.min(capacity).checked_sub(RETRY);
+        self.balance.fetch_update(Relaxed, Relaxed, pay).is_ok()
     }
 
     /// Retries that could be made at this moment.
     #[must_use]
     pub fn available(&self) -> u64 {
-        self.balance.load(Relaxed) / RETRY
+        self.balance.load(Relaxed).min(self.capacity()) / RETRY
     }
 
     fn capacity(&self) -> u64 {

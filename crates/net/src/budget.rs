@@ -9,6 +9,10 @@
 //! fit is refused, and the holder spills to a file or gives up.
 
 use std::sync::Arc;
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A limit on bytes, shared by everything cloned from it.
@@ -145,5 +149,7 @@ impl Drop for Reservation {
     }
 }
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,26 @@
 
 use super::LostLines;
 use crate::RequestRecord;
+#[cfg(loom)]
+use loom::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU64},
+};
+#[cfg(not(loom))]
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex,
+    atomic::{AtomicBool, AtomicU64},
+};
+use std::sync::{
+    PoisonError,
     atomic::{
-        AtomicBool, AtomicU64, AtomicUsize,
+        AtomicUsize,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
+
+#[cfg(all(test, loom))]
+mod models;
 
 /// Shards of serialised lines, and what the writer is to do.
 #[derive(Debug)]
