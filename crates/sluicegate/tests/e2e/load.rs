@@ -71,8 +71,15 @@ impl Fates {
         self.0.iter().filter(|one| *one == fate).count()
     }
 
-    /// No request may have failed before it had begun.
+    /// No request may have failed before it had begun. `--nocapture` shows how many there were.
     pub fn assert_none_failed(&self) {
+        println!(
+            "{} requests: {} whole, {} broken by an in-stream error, {} aborted",
+            self.0.len(),
+            self.count(&Fate::Whole),
+            self.count(&Fate::InStreamError),
+            self.count(&Fate::Aborted)
+        );
         let failed: Vec<&Fate> = self
             .0
             .iter()

@@ -12,7 +12,11 @@ use tempfile::TempDir;
 
 use crate::client::{PATIENCE, get, once};
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
+/// The binary of this build, unless the tests are compiled for another one, such as a release's.
+pub const BINARY: &str = match option_env!("SLUICEGATE_BINARY") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_sluicegate"),
+};
 
 /// A running `sluicegate run`.
 pub struct Gateway {
