@@ -1,13 +1,13 @@
 //! Everything that reads bytes from outside, each as a function of bytes that must not panic.
 //!
 //! A target is a plain function, so that one definition serves two runners. `tests/brief` mutates
-//! the checked-in corpus from a fixed seed for a few seconds with every test run; it finds again what
-//! was found before. The binary `guided` gives the function to libFuzzer, which is led by coverage
-//! and finds what is new; it takes a C++ compiler and time (`cargo xtask fuzz`).
+//! the checked-in corpus from a fixed seed for a few seconds with every test run; it finds again
+//! what was found before. The binary `guided` gives the function to libFuzzer, which is led by
+//! coverage and finds what is new; it takes a C++ compiler and time (`cargo xtask fuzz`).
 //!
-//! Not to panic is the least. Wherever there is a second opinion a target asks for it: serde_json of
-//! JSON, a parser of server-sent events that is as plain as the standard's own words, the same bytes
-//! in other pieces, the result read again.
+//! Not to panic is the least. Wherever there is a second opinion a target asks for it: serde_json
+//! of JSON, a parser of server-sent events that is as plain as the standard's own words, the same
+//! bytes in other pieces, the result read again.
 
 #![expect(
     clippy::expect_used,

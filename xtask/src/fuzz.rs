@@ -118,8 +118,8 @@ fn host() -> Result<String> {
     Ok(host.context("rustc does not tell its host")?.to_owned())
 }
 
-/// Has the program look for inputs that fail. Those that reach new code are kept, so that the next run
-/// begins with them.
+/// Has the program look for inputs that fail. Those that reach new code are kept, so that the next
+/// run begins with them.
 fn search(command: &mut Command, directory: &Path, corpus: &Path, seconds: u32) -> Result<()> {
     let found = directory.join("corpus");
     fs::create_dir_all(&found)?;

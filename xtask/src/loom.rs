@@ -2,8 +2,8 @@
 //!
 //! The models stand beside the code as `models.rs`. They are compiled with `--cfg loom`, which puts
 //! loom's atomics and locks in the place of the standard library's. The flag is given to our crate
-//! alone rather than by `RUSTFLAGS` to all: tokio has no sockets with it, and every dependency would
-//! have to be built anew.
+//! alone rather than by `RUSTFLAGS` to all: tokio has no sockets with it, and every dependency
+//! would have to be built anew.
 
 use crate::{process, workspace::Workspace};
 use anyhow::{Context, Result};

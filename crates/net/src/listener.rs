@@ -3,7 +3,7 @@
 //! [`Listeners`] is the set of a process's listeners. It is changed as a whole by
 //! [`Listeners::apply`], the same way for start and for reload: what is unchanged keeps its socket
 //! and its connections, what is new is bound before anything is touched, and what has gone is
-//! drained. Each accepted connection is one task ([`connection`]) that speaks HTTP/1.1 or HTTP/2,
+//! drained. Each accepted connection is one task (`connection`) that speaks HTTP/1.1 or HTTP/2,
 //! by ALPN on TLS and by the client's preface on plain sockets, and that hands its requests to
 //! one [`Handler`].
 //!

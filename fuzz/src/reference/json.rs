@@ -49,8 +49,8 @@ fn string_len(text: &[u8]) -> usize {
     (inner.count() + 2).min(text.len())
 }
 
-/// The same document in other words: no white space, and every character of a string escaped. `None`
-/// if a string holds half a surrogate pair, for which there are no other words.
+/// The same document in other words: no white space, and every character of a string escaped.
+/// `None` if a string holds half a surrogate pair, for which there are no other words.
 pub(crate) fn respelled(body: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     for token in tokens(body) {
@@ -70,8 +70,8 @@ pub(crate) fn respelled(body: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The fields of an object in their order, repeated ones too. `None` if a name holds half a surrogate
-/// pair.
+/// The fields of an object in their order, repeated ones too. `None` if a name holds half a
+/// surrogate pair.
 pub(crate) fn fields(object: &[u8]) -> Option<Vec<(String, &RawValue)>> {
     Some(serde_json::from_slice::<Fields<'_>>(object).ok()?.0)
 }

@@ -1,5 +1,6 @@
-//! The scan of requests: it accepts what serde_json accepts and policy allows, finds what serde_json
-//! finds, and neither a split nor another spelling of the same document changes what it found.
+//! The scan of requests: it accepts what serde_json accepts and policy allows, finds what
+//! serde_json finds, and neither a split nor another spelling of the same document changes what it
+//! found.
 
 use crate::reference::json;
 use crate::split::splits;

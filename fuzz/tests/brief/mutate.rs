@@ -75,8 +75,8 @@ impl Mutator {
     }
 }
 
-/// The tokens of a dictionary in libFuzzer's form: a line each, in quotes, with `\\`, `\"` and `\xNN`;
-/// lines that begin with `#` are comments.
+/// The tokens of a dictionary in libFuzzer's form: a line each, in quotes, with `\\`, `\"` and
+/// `\xNN`; lines that begin with `#` are comments.
 pub(crate) fn dictionary(text: &str) -> Vec<Vec<u8>> {
     let lines = text.lines().map(str::trim);
     let tokens = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));

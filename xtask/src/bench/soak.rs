@@ -2,8 +2,8 @@
 //!
 //! It stands in front of simulated engines and gets 70% of the load that it has been seen to bear:
 //! whole answers and streams, half of each. Every ten seconds it gets another configuration, with
-//! another model, other routes and one engine of the fleet exchanged, and has to serve the new model.
-//! No request may fail, and neither memory nor open files may grow.
+//! another model, other routes and one engine of the fleet exchanged, and has to serve the new
+//! model. No request may fail, and neither memory nor open files may grow.
 //!
 //! All share the machine: what is asked is not how fast it is but whether anything adds up.
 

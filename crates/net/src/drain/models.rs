@@ -1,7 +1,7 @@
 //! Every interleaving of a drain with a part that joins it or drains by itself.
 //!
-//! Waiting for a stage is not among them: what tokio's `Notify` orders, loom does not see, so it would
-//! let a waiter read a stage from before it was woken.
+//! Waiting for a stage is not among them: what tokio's `Notify` orders, loom does not see, so it
+//! would let a waiter read a stage from before it was woken.
 
 use loom::thread;
 

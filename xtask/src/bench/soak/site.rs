@@ -18,8 +18,8 @@ const ENGINES: usize = 4;
 /// How many times faster than real hardware the engines are, so that the gateway has work.
 const ENGINE_SPEED: &str = "1000";
 
-/// Configurations, after which the first comes again: what is named by one of them, such as a series
-/// of metrics, may be remembered.
+/// Configurations, after which the first comes again: what is named by one of them, such as a
+/// series of metrics, may be remembered.
 const CONFIGURATIONS: u32 = 8;
 
 /// Connections of each load generator.

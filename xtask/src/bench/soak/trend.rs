@@ -15,7 +15,8 @@ pub(super) struct Trend {
 const BLOCK: usize = 10;
 
 impl Trend {
-    /// The line of least squares through samples of x and y. Not a number for fewer than three blocks.
+    /// The line of least squares through samples of x and y. Not a number for fewer than three
+    /// blocks.
     pub(super) fn of(samples: &[(f64, f64)]) -> Self {
         let blocks: Vec<_> = samples.chunks_exact(BLOCK).map(mean).collect();
         let (mean_x, mean_y) = mean(&blocks);
