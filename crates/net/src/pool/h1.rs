@@ -46,6 +46,10 @@ pub(super) struct H1 {
     used: bool,
 }
 
+/// Bytes read ahead of a client that takes its time; hyper's own bound is 400 KiB. A response that
+/// is read as fast as it comes needs no more than a socket holds.
+const READ_AHEAD: usize = 64 << 10;
+
 impl H1 {
     pub(super) async fn new(
         io: Io,
@@ -56,6 +60,7 @@ impl H1 {
         let (sender, connection) = http1::Builder::new()
             .max_headers(config.max_response_headers)
             .max_header_size(config.max_response_header_bytes)
+            .max_buf_size(config.max_response_header_bytes.max(READ_AHEAD))
             .handshake(TokioIo::new(io))
             .await?;
         Ok(Box::new(Self {
