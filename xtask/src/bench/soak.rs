@@ -43,11 +43,11 @@ const RELOAD_SECONDS: u32 = 10;
 /// The share of the run that is not looked at: caches fill and buffers find their sizes.
 const WARM_UP_SHARE: f64 = 0.25;
 
-/// KiB of memory by which the process may grow in a minute: what the pages of an allocator drift by
-/// in half an hour. A request that leaked 100 bytes would exceed it at ten requests a second.
+/// KiB of memory by which the process may grow in a minute: 2 MiB in half an hour, of which an
+/// allocator's own drift takes a part. A dozen requests a second that leak 100 bytes each exceed it.
 const MEMORY_BOUND: f64 = 64.0;
 
-/// Open files by which it may grow in a minute: less than one for every reload that leaks one.
+/// Open files by which it may grow in a minute. Were one left open by each reload, it would be six.
 const FILES_BOUND: f64 = 1.0;
 
 pub(crate) fn soak(workspace: &Workspace, arguments: &SoakArguments) -> Result<()> {
