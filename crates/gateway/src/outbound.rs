@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
 use http::header::{HeaderMap, HeaderValue, UPGRADE};
+use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
 use llm::splice::{Edits, Rewrite, Splicer};
@@ -75,11 +76,9 @@ fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
 /// The rule's host, the backend's, the client's for a plain service, else the endpoint's address.
 fn host(routed: &Routed, candidate: &Candidate<'_>) -> HeaderValue {
     let backend = &*candidate.target.backend;
-    let client = || {
-        let plain = backend.dialect.is_none();
-        plain
-            .then(|| routed.head.headers.get(HOST).cloned())
-            .flatten()
+    let client = || match backend.dialect {
+        None => asked_for(&routed.head),
+        Some(_) => None,
     };
     routed
         .rule
@@ -89,6 +88,14 @@ fn host(routed: &Routed, candidate: &Candidate<'_>) -> HeaderValue {
         .or_else(|| backend.host.clone())
         .or_else(client)
         .unwrap_or_else(|| candidate.dialled.host.clone())
+}
+
+/// The host and port that the client asked for: HTTP/2 has them in `:authority`, HTTP/1.1 in `Host`.
+fn asked_for(head: &Parts) -> Option<HeaderValue> {
+    match head.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => head.headers.get(HOST).cloned(),
+    }
 }
 
 fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {

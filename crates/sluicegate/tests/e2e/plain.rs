@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Request};
 use http_body_util::Full;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::client::{Client, get, once, post, request};
 use crate::process::{Gateway, free_address};
@@ -358,6 +361,22 @@ async fn a_plain_service_is_told_host_caller_and_credentials() {
     );
     assert_eq!(sent.header("x-forwarded-proto").as_deref(), Some("http"));
     assert_eq!(sent.header("accept-encoding").as_deref(), Some("zstd"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_service_is_told_the_host_of_an_http2_client_too() {
+    let upstream = Upstream::start(echo).await;
+    let gateway = Gateway::start(&service(&[upstream.address], EVERYTHING)).await;
+    let stream = TcpStream::connect(gateway.address).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://files.example.com:81/").body(Full::<Bytes>::default());
+    let answer = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let host = upstream.request().header("host");
+    assert_eq!(host.as_deref(), Some("files.example.com:81"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
