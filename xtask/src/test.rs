@@ -78,6 +78,7 @@ fn lints(workspace: &Workspace) -> Result<()> {
 
 fn documentation(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
+    command.arg("--document-private-items");
     process::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 

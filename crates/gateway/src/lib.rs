@@ -1,18 +1,18 @@
 //! The data plane: the life of a request, a stage a module.
 //!
-//! [`pipeline`] reads like the list of stages; each stage is a module of its name:
+//! `pipeline` reads like the list of stages; each stage is a module of its name:
 //!
 //! | stage | module | what it decides |
 //! |---|---|---|
-//! | identify | [`identify`] | may this request be here at all |
-//! | classify | [`classify`] | which API, which model, streamed or not |
-//! | route | [`route`] | which rule |
-//! | attempt | [`attempt`], [`targets`], [`outbound`] | which endpoint, what is sent, whether again |
-//! | answer | [`answer`], [`body`], [`tap`], [`outbox`], [`watchdog`] | what the client sees, until the end |
-//! | settle | [`exchange`] | what metrics and the log say of it |
+//! | identify | `identify` | may this request be here at all |
+//! | classify | `classify` | which API, which model, streamed or not |
+//! | route | `route` | which rule |
+//! | attempt | `attempt`, `targets`, `outbound` | which endpoint, what is sent, whether again |
+//! | answer | `answer`, `body`, `tap`, `outbox`, `watchdog` | what the client sees, until the end |
+//! | settle | `exchange` | what metrics and the log say of it |
 //!
-//! [`Gateway`] assembles it: [`shared`] holds what outlives a snapshot, [`runtime`] what follows
-//! from one, [`discover`] and [`probe`] keep endpoints true, [`admin`] shows it all.
+//! [`Gateway`] assembles it: `shared` holds what outlives a snapshot, `runtime` what follows
+//! from one, `discover` and `probe` keep endpoints true, `admin` shows it all.
 
 mod admin;
 mod answer;

@@ -14,7 +14,7 @@ use balance::{Address, EndpointSpec, Percent, Policy, PoolConfig};
 use foldhash::fast::FixedState;
 use http::HeaderValue;
 use http::request::Parts;
-use mesh::resources::{LoadBalancerPolicy, Protocol};
+use mesh::resources::{LoadBalancerPolicy, Protocol, RetryBudget};
 use mesh::snapshot::{
     Backend, BackendKind, EndpointSource, Head, ListedModel, Listener, Match, Preview, Snapshot,
     Unmatched,
@@ -409,7 +409,6 @@ fn pool_config(backend: &Backend) -> PoolConfig {
         },
     };
     let outlier = &backend.outlier_detection;
-    let budget = &backend.retry_budget;
     PoolConfig {
         policy,
         outlier: (outlier.consecutive_errors > 0).then(|| balance::OutlierDetection {
@@ -428,10 +427,17 @@ fn pool_config(backend: &Backend) -> PoolConfig {
             }),
         max_in_flight_per_endpoint: backend.connection_pool.max_requests_per_endpoint,
         panic_threshold: Percent::new(u32::from(outlier.min_health_percent)),
-        retry_budget: balance::RetryBudgetConfig {
-            ratio: Percent::new(u32::from(budget.percent)),
-            min_per_second: budget.min_retries_per_second,
-            reserve: budget.min_retries_per_second.saturating_mul(10),
-        },
+        retry_budget: retry_budget(&backend.retry_budget),
+    }
+}
+
+/// Ten seconds' worth can be saved up. A share alone needs room to be saved in, too: without any,
+/// it would never make a whole retry.
+fn retry_budget(budget: &RetryBudget) -> balance::RetryBudgetConfig {
+    let floor = if budget.percent == 0 { 0 } else { 10 };
+    balance::RetryBudgetConfig {
+        ratio: Percent::new(u32::from(budget.percent)),
+        min_per_second: budget.min_retries_per_second,
+        reserve: budget.min_retries_per_second.saturating_mul(10).max(floor),
     }
 }

@@ -52,6 +52,23 @@ async fn a_fallback_needs_no_budget() {
     }
 }
 
+/// A budget that is a share of the requests only, without retries earned by time, allows retries.
+#[tokio::test]
+async fn a_budget_may_be_a_share_alone() {
+    let broken = || Upstream::answering(answer("500 Internal Server Error", "text/plain", "no"));
+    let (first, second) = (broken().await, broken().await);
+    let budget = |percent| format!("retryBudget: {{ percent: {percent}, minRetriesPerSecond: 0 }}");
+    let config = TIERS
+        .replace(&budget(0), &budget(100))
+        .replace("FIRST", &first.address.to_string())
+        .replace("SECOND", &second.address.to_string())
+        .replace("ATTEMPTS", "1")
+        .replace("TOTAL", "30s");
+    let fixture = Fixture::start(&config).await;
+    let got = fixture.ask(&chat(false)).await;
+    assert!(got.contains("x-sluicegate-attempts: 4"), "{got}");
+}
+
 /// With nothing in the budget nothing is repeated at the same backend.
 #[tokio::test]
 async fn a_retry_needs_a_budget() {
