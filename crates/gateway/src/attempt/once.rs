@@ -218,7 +218,7 @@ fn retries(routed: &Routed, status: u16) -> bool {
 ///
 /// An LLM request changes nothing at the other end, so all failures but those of the request
 /// itself may be repeated. Of a plain request we know only what HTTP says: one that reached
-/// nobody, or is idempotent by its method, or whose rule states that it wants retries.
+/// nobody, met a connection that was just being closed, or is idempotent by its method.
 fn is_repeatable(routed: &Routed, wrong: &Wrong) -> bool {
     match wrong.reason {
         Reason::Timeout(Timeout::Request)

@@ -62,7 +62,7 @@ async fn a_budget_may_be_a_share_alone() {
         .replace(&budget(0), &budget(100))
         .replace("FIRST", &first.address.to_string())
         .replace("SECOND", &second.address.to_string())
-        .replace("ATTEMPTS", "1")
+        .replace("ATTEMPTS", "3")
         .replace("TOTAL", "30s");
     let fixture = Fixture::start(&config).await;
     let got = fixture.ask(&chat(false)).await;
