@@ -134,7 +134,7 @@ pub(crate) fn refusal(
     exchange.settle(
         outcome,
         Some(failure.error_type()),
-        Some(&failure.to_string()),
+        Some(&failure.log_detail()),
     );
     response
 }

@@ -355,6 +355,7 @@ impl Proxied {
             None => Failure::Upstream {
                 backend,
                 detail: "its answer broke off",
+                cause: None,
                 error: ErrorType::UpstreamReset,
             },
         };

@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     Upstream {
         backend: Arc<str>,
         detail: &'static str,
+        /// What lies behind it: addresses and certificates are the operator's business alone.
+        cause: Option<String>,
         error: ErrorType,
     },
     #[error("no answer in time: the route's timeout `{}` of {limit:?} has passed", timeout.field())]
@@ -152,6 +154,16 @@ impl Failure {
             Self::NoModel | Self::UnknownModel(_) => Some("model".to_owned()),
             Self::Scan(error) => error.field().map(str::to_owned),
             _ => None,
+        }
+    }
+
+    /// What the operator is told: what the client is, and what lies behind it.
+    pub(crate) fn log_detail(&self) -> String {
+        match self {
+            Self::Upstream {
+                cause: Some(cause), ..
+            } => format!("{self}: {cause}"),
+            _ => self.to_string(),
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Failed {
     pub(crate) body: Option<ReplayError>,
     /// What the upstream answered, to be passed on if nobody does better.
     pub(crate) answer: Option<UpstreamAnswer>,
+    /// What the system, TLS or HTTP said of it; for the operator alone.
+    pub(crate) cause: Option<String>,
 }
 
 /// An upstream's own error answer.
@@ -132,6 +134,7 @@ impl Failed {
             reason => Failure::Upstream {
                 backend: self.backend,
                 detail: reason.detail(),
+                cause: self.cause,
                 error: reason.error_type(),
             },
         }

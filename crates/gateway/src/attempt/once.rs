@@ -51,6 +51,7 @@ pub(crate) async fn attempt(
         backend: Arc::clone(&backend.name),
         body: wrong.body,
         answer: wrong.answer,
+        cause: wrong.cause,
     })
 }
 
@@ -63,6 +64,8 @@ struct Wrong {
     /// What is wrong with the client's body.
     body: Option<ReplayError>,
     answer: Option<UpstreamAnswer>,
+    /// What the system, TLS or HTTP said of it.
+    cause: Option<String>,
 }
 
 impl Wrong {
@@ -73,6 +76,7 @@ impl Wrong {
             idle_close: false,
             body: None,
             answer: None,
+            cause: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl Wrong {
             idle_close: error.is_idle_close(),
             body: body_error(error),
             answer: None,
+            cause: Some(error.to_string()),
         }
     }
 }

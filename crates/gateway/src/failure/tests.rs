@@ -96,6 +96,7 @@ fn each_failure_tells_whose_it_is() {
     let upstream = Failure::Upstream {
         backend: "b".into(),
         detail: "it closed",
+        cause: None,
         error: ErrorType::UpstreamReset,
     };
     let upstream = told(&upstream);

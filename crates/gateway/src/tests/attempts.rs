@@ -52,6 +52,27 @@ async fn a_fallback_needs_no_budget() {
     }
 }
 
+/// What the system says of a failed connection is for the operator, not for clients.
+#[tokio::test]
+async fn the_log_tells_what_lies_behind_a_failure() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let config =
+        format!("pools: [{{ name: p, models: [m], endpoints: [{{ address: '{address}' }}] }}]");
+    let fixture = Fixture::start(&config).await;
+    let got = fixture.ask(&chat(false)).await;
+    assert!(
+        got.contains("\"p did not answer: no connection could be made\""),
+        "{got}"
+    );
+    fixture.logged(1).await;
+    let records = fixture.records();
+    let detail = records[0]["error_detail"].as_str().unwrap();
+    let cause = format!("upstream {address}: no connection (");
+    assert!(detail.contains(&cause), "{detail}");
+}
+
 /// A budget that is a share of the requests only, without retries earned by time, allows retries.
 #[tokio::test]
 async fn a_budget_may_be_a_share_alone() {

@@ -89,7 +89,8 @@ impl Default for RequestRedirect {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct UrlRewrite {
-    /// Value of `Host` that is sent in the place of the endpoint's.
+    /// Value of `Host` that is sent in the place of the client's (to a plain service) or the
+    /// endpoint's (to an LLM API).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// Change of the path. Only where the backends are plain: for an LLM API the path is the
