@@ -18,6 +18,12 @@ use crate::process::{self, Asked, Runtimes, Signals, VERSION};
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.drain_delay <= args.drain_deadline,
+        "--drain-delay is longer than --drain-deadline: requests would be cut before the listeners \
+         close; give a deadline of at least {:?}",
+        args.drain_delay
+    );
     process::log_to_stderr(&args.log)?;
     let environment = Environment::of_process();
     let source = match &args.config {

@@ -22,7 +22,9 @@ pub struct ListenerSpec {
     pub allowed_hosts: Vec<String>,
     /// Web origins (`https://chat.example.com`; `*` for any) whose pages may call this listener. A
     /// request with another `Origin` header is answered 403. Requests without that header, which
-    /// is all that do not come from a browser, are not concerned. Empty: no origin.
+    /// is all that do not come from a browser, are not concerned. This only refuses: no CORS headers
+    /// are added, so pages of another origin need a proxy on their own. Empty: no other origin than
+    /// the listener's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_origins: Vec<String>,
     /// Tell clients in the response header `x-sluicegate-endpoint` which endpoint answered.

@@ -475,3 +475,14 @@ fn a_request_to_explain_may_come_by_standard_input() {
         (&Value::Null, &"files".into())
     );
 }
+
+#[test]
+fn a_drain_that_cannot_go_as_asked_is_refused_at_start() {
+    let times = ["--drain-delay", "30s", "--drain-deadline", "1s"];
+    let (_, err, status) = run(&[&["run"], &times[..]].concat());
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        err.contains("--drain-deadline") && err.contains("30s"),
+        "{err}"
+    );
+}
