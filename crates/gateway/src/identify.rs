@@ -69,10 +69,15 @@ fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> 
 }
 
 /// Only the method of an API is taken at its path: `GET /v1/chat/completions` is a mistake, and
-/// must not reach an engine as if it were a plain request.
+/// must not reach an engine as if it were a plain request. `HEAD` may stand wherever `GET` does
+/// (RFC 9110, section 9.1).
 fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
+    let method = match head.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
     match api {
-        Some(api) if head.method.as_str() != api.method().as_str() => {
+        Some(api) if method != api.method().as_str() => {
             Err(Failure::MethodNotAllowed {
                 path: head.uri.path().to_owned(),
                 allow: api.method().as_str(),

@@ -113,6 +113,8 @@ async fn methods_paths_and_codings_that_no_api_has_are_refused() {
     assert_eq!(error(&wrong)[1], "method_not_supported");
     let wrong = once(gateway.address, post("/v1/models", &json!({}))).await;
     assert_eq!((wrong.status.as_u16(), wrong.header("allow")), (405, "GET"));
+    let head = once(gateway.address, request(Method::HEAD, "/v1/models", "")).await;
+    assert_eq!((head.status.as_u16(), head.text()), (200, String::new()));
     for path in [
         "/v1/load_lora_adapter",
         "/metrics",
