@@ -77,12 +77,10 @@ fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
         method => method,
     };
     match api {
-        Some(api) if method != api.method().as_str() => {
-            Err(Failure::MethodNotAllowed {
-                path: head.uri.path().to_owned(),
-                allow: api.method().as_str(),
-            })
-        }
+        Some(api) if method != api.method().as_str() => Err(Failure::MethodNotAllowed {
+            path: head.uri.path().to_owned(),
+            allow: api.method().as_str(),
+        }),
         _ => Ok(()),
     }
 }
