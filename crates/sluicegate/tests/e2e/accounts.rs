@@ -172,7 +172,8 @@ async fn secrets_are_told_to_nobody() {
         Some(format!("Bearer {SECRET}"))
     );
     gateway.reconfigure(&config.replace("models: [m]", "models: [m, n]\n    typo: 1"));
-    eventually("refused", || async { gateway.log().contains("typo") }).await;
+    let refused = || async { gateway.log().contains("typo") };
+    eventually(&format!("refused by process {}", gateway.pid()), refused).await;
     let shown = |path: &'static str| {
         let admin = gateway.admin;
         async move { once(admin, get(path)).await.text() }

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::Profile;
@@ -126,7 +127,8 @@ impl Gateway {
 
     /// What it said on standard error.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("stderr.log")).unwrap_or_default()
+        let bytes = std::fs::read(self.directory.path().join("stderr.log")).expect("its log");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The access log as far as it is written, a value a line, in about the order of the requests.
@@ -229,12 +231,17 @@ pub fn sum(text: &str, name: &str) -> f64 {
     text.lines().filter_map(of).sum()
 }
 
-/// An address that was free a moment ago.
+/// An address that nobody has, and nobody else will be given. Ports that the system gives away are
+/// no such: between its asking and its use, another test may get the same.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    /// Below the range that the system takes ports of outgoing connections from.
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], NEXT.fetch_add(1, Ordering::Relaxed)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// What the command prints and how it ends.

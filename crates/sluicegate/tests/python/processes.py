@@ -1,5 +1,6 @@
 """Processes under test: started on free ports, told apart by their logs, always stopped."""
 
+import itertools
 import os
 import signal
 import socket
@@ -14,11 +15,19 @@ START_SECONDS = 20
 STOP_SECONDS = 10
 
 
+PORTS = itertools.count(26_000)
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody has, and nobody else will be given: one that the system gives away may be
+    given away again before it is used."""
+    for port in PORTS:
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def get(url: str) -> str:

@@ -103,7 +103,11 @@ impl Events {
     pub(super) async fn settle(&mut self) {
         let latest = Instant::now() + LONGEST;
         let mut until = self.rest().min(latest);
-        while let Ok(Some(change)) = timeout_at(until, self.changes.recv()).await {
+        // A notification that waits already goes before a deadline that has passed, and there may
+        // be no end of them: a log in the same directory is enough.
+        while Instant::now() < until
+            && let Ok(Some(change)) = timeout_at(until, self.changes.recv()).await
+        {
             if self.note(change) {
                 until = self.rest().min(latest);
             }
