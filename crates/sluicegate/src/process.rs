@@ -98,10 +98,14 @@ impl Signals {
 }
 
 /// Says on standard error what the program does, as far as `filter` lets through.
+///
+/// But never what the file watcher notices: standard error may be a file beside the configuration,
+/// and each line would be a change to be noticed, and told in a line.
 pub(crate) fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| {
         format!("`{filter}` is no log filter; write `info` or `info,net=debug`")
     })?;
+    let filter = filter.add_directive("notify=info".parse()?);
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
