@@ -77,10 +77,8 @@ impl Tunnel {
         let tunnels = exchange.shared.tunnels.clone();
         tunnels.spawn("tunnel", async move {
             let Some(body) = held.rest else { return };
-            let (upstream, client) = tokio::join!(
-                net::pool::upgrade(Response::from_parts(head, body)),
-                self.client
-            );
+            let upstream = net::pool::upgrade(Response::from_parts(head, body));
+            let client = self.client.await;
             let (outcome, error) = match (upstream, client) {
                 (Ok(upstream), Ok(client)) => carry(&mut exchange, upstream, client).await,
                 (Err(_), _) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset)),

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::http1::Malformed;
 use crate::pool::UpstreamBody;
 use crate::replay::{ReplayBody, ReplayError};
 
@@ -34,9 +35,15 @@ pub enum Body {
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The upstream connection failed, or what came was not HTTP.
+    /// The upstream's HTTP/2 stream or connection failed.
     #[error("the upstream response broke off: {0}")]
     Upstream(#[source] hyper::Error),
+    /// The upstream's HTTP/1.1 connection failed.
+    #[error("the upstream response broke off: {0}")]
+    UpstreamFailed(#[source] std::io::Error),
+    /// What came is not the body of a response.
+    #[error("the upstream response is malformed: {0}")]
+    Malformed(#[source] Malformed),
     /// The upstream connection ended in the middle of the body.
     #[error("the upstream closed the connection before the end of the response")]
     UpstreamClosed,

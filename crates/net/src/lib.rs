@@ -5,12 +5,13 @@
 //!
 //! * Downstream: [`listener`] accepts within [`limits`], with certificates from [`tls`], until
 //!   [`drain`] says otherwise; every task is owned by [`tasks`].
-//! * Upstream: [`pool`] lends connections; [`replay`] keeps a request body for the next attempt
+//! * Upstream: [`pool`] lends connections, over which [`http1`] or HTTP/2 is spoken; [`replay`] keeps a request body for the next attempt
 //!   inside a [`budget`]; [`body`] is the one body type both sides use.
 
 pub mod body;
 pub mod budget;
 pub mod drain;
+pub mod http1;
 pub mod limits;
 pub mod listener;
 pub mod pool;

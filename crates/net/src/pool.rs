@@ -39,6 +39,7 @@ pub use self::upstream::{UpstreamBody, upgrade};
 use self::slot::{Ready, Slot};
 use self::stats::Counters;
 use crate::body::Body;
+use crate::http1::HeadLimits;
 use crate::tasks::Tasks;
 
 /// How connections are kept.
@@ -70,10 +71,8 @@ pub struct PoolConfig {
     pub h2_ping_timeout: Duration,
     /// Silence after which TCP probes the peer, and the time between probes; `None`: never.
     pub tcp_keepalive: Option<Duration>,
-    /// Header fields a response may have.
-    pub max_response_headers: usize,
-    /// Bytes a response's head may have.
-    pub max_response_header_bytes: usize,
+    /// How large the head of a response may be.
+    pub max_response_head: HeadLimits,
 }
 
 impl Default for PoolConfig {
@@ -90,8 +89,10 @@ impl Default for PoolConfig {
             h2_ping_interval: Some(Duration::from_secs(30)),
             h2_ping_timeout: Duration::from_secs(20),
             tcp_keepalive: Some(Duration::from_secs(30)),
-            max_response_headers: 256,
-            max_response_header_bytes: 64 << 10,
+            max_response_head: HeadLimits {
+                bytes: 64 << 10,
+                fields: 256,
+            },
         }
     }
 }
@@ -102,8 +103,8 @@ impl PoolConfig {
         opened.elapsed() < self.max_age && idle_since.elapsed() < self.idle_timeout
     }
 
-    fn max_response_header_bytes_u32(&self) -> u32 {
-        u32::try_from(self.max_response_header_bytes).unwrap_or(u32::MAX)
+    fn max_response_head_bytes(&self) -> u32 {
+        u32::try_from(self.max_response_head.bytes).unwrap_or(u32::MAX)
     }
 
     /// How often [`Pool::maintain`] looks: often enough that nothing outlives its time by more

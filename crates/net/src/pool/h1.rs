@@ -1,79 +1,83 @@
 //! An HTTP/1.1 connection that travels with its request.
 //!
-//! hyper separates a connection into a handle and a future that must be polled for anything to
-//! happen; the usual thing is to spawn that future. Here it is polled by whoever waits for the
-//! response and then by whoever reads the body. A proxied request is then one task: bytes that
-//! arrived together come out of consecutive polls (so the server side writes them together),
+//! It has no task of its own: it is polled by whoever waits for the response and then by whoever
+//! reads the body. A proxied request is then one task: bytes that arrived together leave together,
 //! nothing crosses threads, and dropping the future or the body closes the connection, which is
 //! how an upstream learns that its client has gone.
+//!
+//! Bytes are read into a buffer on the stack and copied from there in pieces of their own size, so
+//! that a connection which waits, be it idle or for an engine to say the next word, holds no
+//! buffer.
 //!
 //! The price: while the reader of a response body does not poll, the rest of the *request* body
 //! is not sent either. Only a peer that refuses to read the answer before all of its request is
 //! taken could notice, and it would be stopped by its own unread answer anyway.
 
+mod outgoing;
+
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
+use self::outgoing::Outgoing;
 use super::PoolConfig;
-use super::error::{Failed, SendError, Sent};
-use super::io::{Io, Traffic, Upgraded};
+use super::error::{Failed, SendError, SendErrorKind, Sent};
+use super::io::{Io, Upgraded};
 use super::slot::Slot;
 use super::target::Target;
 use super::upstream::UpstreamBody;
 use super::wire::to_http1;
 use crate::body::{Body, BodyError};
+use crate::http1::{BodyReader, Head, HeadReader, Malformed};
+
+/// Bytes read with one system call, and most that is read ahead of a client that takes its time.
+const READ: usize = 32 << 10;
 
 /// A connection that serves one request at a time.
 pub(super) struct H1 {
-    sender: SendRequest<Body>,
-    connection: Driver,
-    traffic: Arc<Traffic>,
+    io: Io,
+    outgoing: Outgoing,
+    head: HeadReader,
+    body: BodyReader,
+    /// Of the body, read but not taken.
+    ready: Bytes,
+    /// The peer keeps the connection, as far as is known.
+    keep_alive: bool,
     /// Weak, because the slot's idle list owns connections.
     slot: Weak<Slot>,
     opened: Instant,
     used: bool,
 }
 
-/// Bytes read ahead of a client that takes its time; hyper's own bound is 400 KiB. A response that
-/// is read as fast as it comes needs no more than a socket holds.
-const READ_AHEAD: usize = 64 << 10;
+/// Why there is no head.
+enum Broken {
+    RequestBody(BodyError),
+    Closed(Option<io::Error>),
+    Malformed(Malformed),
+}
 
 impl H1 {
-    pub(super) async fn new(
-        io: Io,
-        slot: Weak<Slot>,
-        config: &PoolConfig,
-    ) -> Result<Box<Self>, hyper::Error> {
-        let traffic = io.traffic();
-        let (sender, connection) = http1::Builder::new()
-            .max_headers(config.max_response_headers)
-            .max_header_size(config.max_response_header_bytes)
-            .max_buf_size(config.max_response_header_bytes.max(READ_AHEAD))
-            .handshake(TokioIo::new(io))
-            .await?;
-        Ok(Box::new(Self {
-            sender,
-            connection: Driver {
-                inner: Some(connection),
-                ended: false,
-            },
-            traffic,
+    pub(super) fn new(io: Io, slot: Weak<Slot>, config: &PoolConfig) -> Box<Self> {
+        Box::new(Self {
+            io,
+            outgoing: Outgoing::nothing(),
+            head: HeadReader::new(config.max_response_head),
+            body: BodyReader::ended(),
+            ready: Bytes::new(),
+            keep_alive: true,
             slot,
             opened: Instant::now(),
             used: false,
-        }))
+        })
     }
 
     pub(super) fn opened(&self) -> Instant {
@@ -88,78 +92,142 @@ impl H1 {
         mut request: Request<Body>,
         target: &'a Target,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Box<Failed>>> + use<'a> {
-        let (read, written) = (self.traffic.read(), self.traffic.written());
-        let queued = to_http1(&mut request, target)
-            .map(|()| self.sender.try_send_request(request))
+        let to_head = request.method() == Method::HEAD;
+        let begun = to_http1(&mut request, target)
+            .map(|()| self.outgoing.begin(request))
             .map_err(|kind| Failed::before_sending(kind, target));
         async move {
-            match self.drive(queued?).await {
-                Ok(response) => {
-                    self.used = true;
-                    Ok(into_upstream(response, self))
-                }
-                Err(mut failed) => {
-                    let request = failed.take_message();
-                    let mut error = SendError::from_hyper(failed.into_error(), target, self.used);
-                    error.answered = self.traffic.read() > read;
-                    if request.is_some() || self.traffic.written() == written {
-                        error.sent = Sent::Nothing;
-                    }
-                    Err(Box::new(Failed { error, request }))
-                }
+            begun?;
+            match poll_fn(|cx| self.poll_head(cx, to_head)).await {
+                Ok(head) => Ok(self.respond(head)),
+                Err(broken) => Err(Box::new(Failed {
+                    error: self.failed(broken, target),
+                    request: None,
+                })),
             }
         }
     }
 
-    async fn drive(
-        &mut self,
-        response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        // Unconstrained, because with the task's budget spent it would ask for another turn, and
-        // nobody listens (below).
-        let mut response = pin!(unconstrained(response));
-        let connection = &mut self.connection;
-        poll_fn(|cx| {
-            let ended = connection.poll(cx).is_ready();
-            // Only the connection makes the response ready: no need to be woken by it as well.
-            let answer = response.as_mut().poll(&mut unwoken());
-            if ended && answer.is_pending() {
-                // A request still queued is handed back when the connection goes.
-                connection.close();
-                return response.as_mut().poll(&mut unwoken());
+    fn poll_head(&mut self, cx: &mut Context<'_>, to_head: bool) -> Poll<Result<Head, Broken>> {
+        loop {
+            if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
+                return Poll::Ready(Err(Broken::RequestBody(error)));
             }
-            answer
-        })
-        .await
+            let (head, body) = (&mut self.head, &mut self.ready);
+            let read = poll_read(&mut self.io, cx, |input| {
+                let Some((mut head, used)) = head.push(input, to_head)? else {
+                    return Ok(None);
+                };
+                let (first, of_body) = head.body.push(&input[used..]);
+                *body = first;
+                head.keep_alive &= used + of_body == input.len();
+                Ok(Some(head))
+            });
+            match ready!(read) {
+                Ok(Some(Ok(Some(head)))) => return Poll::Ready(Ok(head)),
+                Ok(Some(Ok(None))) => {}
+                Ok(Some(Err(malformed))) => return Poll::Ready(Err(Broken::Malformed(malformed))),
+                Ok(None) => return Poll::Ready(Err(Broken::Closed(None))),
+                Err(error) => return Poll::Ready(Err(Broken::Closed(Some(error)))),
+            }
+        }
     }
 
-    /// The next frame of `incoming`, driving the connection meanwhile.
+    fn respond(mut self: Box<Self>, head: Head) -> Response<UpstreamBody> {
+        self.used = true;
+        self.body = head.body;
+        self.keep_alive = head.keep_alive;
+        let mut response = Response::new(());
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            UpstreamBody::switching(self)
+        } else {
+            UpstreamBody::http1(self)
+        };
+        response.map(|()| body)
+    }
+
+    fn failed(&mut self, broken: Broken, target: &Target) -> SendError {
+        let (kind, source): (_, Option<Box<dyn std::error::Error + Send + Sync>>) = match broken {
+            Broken::RequestBody(error) => (SendErrorKind::RequestBody, Some(Box::new(error))),
+            Broken::Malformed(error) => (SendErrorKind::Protocol, Some(Box::new(error))),
+            Broken::Closed(error) => {
+                // What stopped the request comes first; that nothing came back follows from it.
+                let cause = self.outgoing.take_failure().or(error);
+                (
+                    SendErrorKind::Closed,
+                    cause.map(|error| Box::new(error) as _),
+                )
+            }
+        };
+        let mut error = SendError::new(kind, target, source);
+        if self.outgoing.has_written() {
+            error.sent = Sent::Maybe;
+        }
+        error.reused = self.used;
+        error.answered = self.head.has_begun();
+        error
+    }
+
+    /// The next frame of the response.
     pub(super) fn poll_frame(
         &mut self,
-        incoming: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        // The connection hands frames over through a channel that wakes its sender whenever one
-        // is taken: this very task, once per frame and for nothing. So the connection first runs
-        // without a waker, and gets the real one only when nothing is left to take.
-        if let Poll::Ready(frame) = take_frame(incoming) {
-            return Poll::Ready(frame);
+        loop {
+            if !self.ready.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ready)))));
+            }
+            if let Some(trailers) = self.body.take_trailers() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if let Some(malformed) = self.body.failure() {
+                return Poll::Ready(Some(Err(BodyError::Malformed(malformed))));
+            }
+            if self.body.is_over() {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = ready!(self.poll_more(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
         }
-        if let Poll::Ready(frame) = self.advance(incoming, &mut unwoken()) {
-            return Poll::Ready(frame);
-        }
-        self.advance(incoming, cx)
     }
 
-    fn advance(
-        &mut self,
-        incoming: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let ended = self.connection.poll(cx).is_ready();
-        match take_frame(incoming) {
-            Poll::Pending if ended => Poll::Ready(Some(Err(BodyError::UpstreamClosed))),
-            polled => polled,
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
+            return Poll::Ready(Err(error));
+        }
+        let body = &mut self.body;
+        let read = poll_read(&mut self.io, cx, |input| {
+            let (data, used) = body.push(input);
+            (data, used == input.len())
+        });
+        match ready!(read) {
+            Ok(Some((data, all_of_body))) => {
+                self.ready = data;
+                self.keep_alive &= all_of_body;
+                Poll::Ready(Ok(()))
+            }
+            Ok(None) if self.body.ends_with_connection() => {
+                self.body = BodyReader::ended();
+                Poll::Ready(Ok(()))
+            }
+            Ok(None) => Poll::Ready(Err(BodyError::UpstreamClosed)),
+            Err(error) => Poll::Ready(Err(BodyError::UpstreamFailed(error))),
+        }
+    }
+
+    /// Whether all of the response has been taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.ready.is_empty() && self.body.is_over() && !self.body.has_trailers()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let ready = self.ready.len() as u64;
+        match self.body.left() {
+            Some(left) => SizeHint::with_exact(ready.saturating_add(left)),
+            None => SizeHint::default(),
         }
     }
 
@@ -173,67 +241,29 @@ impl H1 {
         }
     }
 
-    /// Whether the connection cannot take a request now: the peer has closed it or sent what
-    /// nobody asked for, or the last exchange is not over.
+    /// Whether the connection cannot take a request now: the last exchange is not over, or the
+    /// peer has closed it, or sent what nobody asked for.
     pub(super) fn is_stale(&mut self) -> bool {
-        self.connection.poll(&mut unwoken()).is_ready() || !self.sender.is_ready()
+        let clean = self.keep_alive && self.is_over() && self.outgoing.is_whole();
+        let mut cx = Context::from_waker(Waker::noop());
+        !clean || poll_read(&mut self.io, &mut cx, |_| ()).is_ready()
     }
 
     /// Ends HTTP on the connection after a `101`.
-    pub(super) async fn upgrade(mut self: Box<Self>) -> Result<Upgraded, BodyError> {
-        poll_fn(|cx| self.connection.poll(cx)).await;
-        let connection = self
-            .connection
-            .inner
-            .take()
-            .ok_or(BodyError::UpstreamClosed)?;
-        let parts = connection.into_parts();
-        Ok(Upgraded::new(parts.read_buf, parts.io.into_inner()))
+    pub(super) fn upgrade(self: Box<Self>) -> Upgraded {
+        Upgraded::new(self.ready, self.io)
     }
 }
 
-/// hyper's connection future, which must not be polled after its end but is still of use then.
-struct Driver {
-    inner: Option<Connection<TokioIo<Io>, Body>>,
-    ended: bool,
-}
-
-impl Driver {
-    /// Ready when the connection has ended. Why it did is told to the request or the body.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(connection) = self.inner.as_mut().filter(|_| !self.ended) else {
-            return Poll::Ready(());
-        };
-        // Without shutdown: an upgraded stream lives on, and any other closes by being dropped.
-        connection
-            .poll_without_shutdown(cx)
-            .map(|_| self.ended = true)
-    }
-
-    fn close(&mut self) {
-        self.inner = None;
-    }
-}
-
-fn take_frame(incoming: &mut Incoming) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    let polled = Pin::new(incoming).poll_frame(&mut unwoken());
-    polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::Upstream)))
-}
-
-fn unwoken() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
-
-fn into_upstream(mut response: Response<Incoming>, connection: Box<H1>) -> Response<UpstreamBody> {
-    response
-        .extensions_mut()
-        .remove::<hyper::upgrade::OnUpgrade>();
-    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    response.map(|incoming| {
-        if switching {
-            UpstreamBody::switching(incoming, connection)
-        } else {
-            UpstreamBody::http1(incoming, connection)
-        }
-    })
+/// Reads what there is and gives it to `take`; `None` at the end of the connection.
+fn poll_read<T>(
+    io: &mut Io,
+    cx: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<Option<T>>> {
+    let mut space = [const { MaybeUninit::uninit() }; READ];
+    let mut space = ReadBuf::uninit(&mut space);
+    ready!(Pin::new(io).poll_read(cx, &mut space))?;
+    let input = space.filled();
+    Poll::Ready(Ok((!input.is_empty()).then(|| take(input))))
 }

@@ -8,6 +8,8 @@
 //! A stream's place is counted by us rather than read from hyper, because choosing and reserving
 //! must be one step: a burst must not land on one connection before the first of it is visible.
 
+mod greeting;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,8 +20,10 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::client::conn::http2::{self, Connection, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use self::greeting::Greeted;
 use super::PoolConfig;
 use super::error::{Failed, SendError, Sent};
 use super::io::Io;
@@ -136,20 +140,20 @@ impl Connections {
         config: &PoolConfig,
         tasks: &Tasks,
     ) -> Result<StreamPlace, hyper::Error> {
-        let traffic = io.traffic();
+        let digested = Arc::new(Notify::new());
         let (sender, connection) = http2::Builder::new(Executor(tasks.clone()))
             .timer(TokioTimer::new())
             .initial_max_send_streams(ASSUMED_MAX_STREAMS)
             .initial_stream_window_size(config.h2_stream_window)
             .initial_connection_window_size(config.h2_connection_window)
-            .max_header_list_size(config.max_response_header_bytes_u32())
+            .max_header_list_size(config.max_response_head_bytes())
             .max_send_buf_size(config.h2_max_send_buffer)
             .keep_alive_interval(config.h2_ping_interval)
             .keep_alive_timeout(config.h2_ping_timeout)
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(Greeted::new(io, digested.clone())))
             .await?;
         // Without the peer's limit, everything that waits for this connection would go on it.
-        let _ = timeout(SETTINGS_PATIENCE, traffic.first_read_digested()).await;
+        let _ = timeout(SETTINGS_PATIENCE, digested.notified()).await;
         let limit = Arc::new(Limit {
             max_streams: AtomicUsize::new(connection.current_max_send_streams()),
             ended: AtomicBool::new(false),
@@ -238,7 +242,7 @@ impl StreamPlace {
 
 /// hyper's dispatcher of one connection, which also passes on what the peer allows.
 struct Driver {
-    connection: Connection<TokioIo<Io>, Body, Executor>,
+    connection: Connection<TokioIo<Greeted>, Body, Executor>,
     limit: Arc<Limit>,
 }
 

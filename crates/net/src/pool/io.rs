@@ -1,62 +1,20 @@
-//! The byte stream under a connection: plain or TLS, counted.
+//! The byte stream under a connection: plain or TLS.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
 
 use super::stats::OpenConnection;
-
-/// What has passed over a connection, to tell after a failure whether anything had been sent or
-/// answered.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    read: AtomicU64,
-    written: AtomicU64,
-    digested: AtomicBool,
-    digest: Notify,
-}
-
-impl Traffic {
-    pub(super) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Completes once the connection has read something *and come back for more*, or has ended:
-    /// a codec comes back only after it has processed what it had.
-    pub(super) async fn first_read_digested(&self) {
-        self.digest.notified().await;
-    }
-
-    fn note_reading(&self) {
-        if self.read() > 0 {
-            self.note_digested();
-        }
-    }
-
-    fn note_digested(&self) {
-        if !self.digested.load(Ordering::Relaxed) && !self.digested.swap(true, Ordering::Relaxed) {
-            self.digest.notify_one();
-        }
-    }
-}
 
 /// A connected stream.
 #[derive(Debug)]
 pub(super) struct Io {
     stream: Stream,
-    traffic: Arc<Traffic>,
     _open: OpenConnection,
 }
 
@@ -71,13 +29,8 @@ impl Io {
     pub(super) fn new(stream: Stream, open: OpenConnection) -> Self {
         Self {
             stream,
-            traffic: Arc::default(),
             _open: open,
         }
-    }
-
-    pub(super) fn traffic(&self) -> Arc<Traffic> {
-        self.traffic.clone()
     }
 
     /// Whether ALPN chose HTTP/2.
@@ -87,15 +40,6 @@ impl Io {
             Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
-
-    fn count_written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(written)) = &result {
-            self.traffic
-                .written
-                .fetch_add(*written as u64, Ordering::Relaxed);
-        }
-        result
-    }
 }
 
 impl AsyncRead for Io {
@@ -104,18 +48,10 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.traffic.note_reading();
-        let before = buf.filled().len();
-        let result = ready!(match &mut self.stream {
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        });
-        let read = buf.filled().len() - before;
-        self.traffic.read.fetch_add(read as u64, Ordering::Relaxed);
-        if read == 0 {
-            self.traffic.note_digested();
         }
-        Poll::Ready(result)
     }
 }
 
@@ -125,11 +61,10 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.stream {
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        };
-        self.count_written(result)
+        }
     }
 
     fn poll_write_vectored(
@@ -137,11 +72,10 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.stream {
+        match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-        };
-        self.count_written(result)
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -159,8 +159,8 @@ impl Slot {
             Ok(Ready::H2(place))
         } else {
             self.spoken.note(Spoken::HTTP1);
-            let connection = H1::new(io, Arc::downgrade(self), self.config()).await;
-            Ok(Ready::Http1(connection.map_err(refused)?))
+            let connection = H1::new(io, Arc::downgrade(self), self.config());
+            Ok(Ready::Http1(connection))
         }
     }
 

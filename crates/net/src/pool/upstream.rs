@@ -19,51 +19,44 @@ use super::io::Upgraded;
 use crate::body::BodyError;
 
 /// The body of a response from a [`Pool`](super::Pool).
-pub struct UpstreamBody {
-    incoming: Incoming,
-    source: Source,
-}
+pub struct UpstreamBody(Source);
 
 enum Source {
     Http1(Box<H1>),
     Switching(Box<H1>),
-    H2 { _place: StreamPlace },
+    H2 {
+        incoming: Incoming,
+        _place: StreamPlace,
+    },
     Ended,
 }
 
 impl UpstreamBody {
-    pub(super) fn http1(incoming: Incoming, connection: Box<H1>) -> Self {
-        Self {
-            incoming,
-            source: Source::Http1(connection),
-        }
-        .released_if_ended()
+    pub(super) fn http1(connection: Box<H1>) -> Self {
+        Self(Source::Http1(connection)).released_if_ended()
     }
 
-    pub(super) fn switching(incoming: Incoming, connection: Box<H1>) -> Self {
-        Self {
-            incoming,
-            source: Source::Switching(connection),
-        }
+    pub(super) fn switching(connection: Box<H1>) -> Self {
+        Self(Source::Switching(connection))
     }
 
     pub(super) fn h2(incoming: Incoming, place: StreamPlace) -> Self {
-        Self {
+        Self(Source::H2 {
             incoming,
-            source: Source::H2 { _place: place },
-        }
+            _place: place,
+        })
         .released_if_ended()
     }
 
     fn released_if_ended(mut self) -> Self {
-        if self.incoming.is_end_stream() {
+        if self.is_end_stream() {
             self.release();
         }
         self
     }
 
     fn release(&mut self) {
-        if let Source::Http1(connection) = std::mem::replace(&mut self.source, Source::Ended) {
+        if let Source::Http1(connection) = std::mem::replace(&mut self.0, Source::Ended) {
             connection.release();
         }
     }
@@ -72,9 +65,9 @@ impl UpstreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.source {
-            Source::Http1(connection) => connection.poll_frame(&mut self.incoming, cx),
-            Source::H2 { .. } => Pin::new(&mut self.incoming)
+        match &mut self.0 {
+            Source::Http1(connection) => connection.poll_frame(cx),
+            Source::H2 { incoming, .. } => Pin::new(incoming)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(BodyError::Upstream))),
             Source::Switching(_) | Source::Ended => Poll::Ready(None),
@@ -93,22 +86,27 @@ impl http_body::Body for UpstreamBody {
         let polled = self.poll_source(cx);
         match &polled {
             Poll::Ready(None) => self.release(),
-            Poll::Ready(Some(Err(_))) => self.source = Source::Ended,
+            Poll::Ready(Some(Err(_))) => self.0 = Source::Ended,
             // A reader that sees the end coming does not poll again to hear of it.
-            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.release(),
+            Poll::Ready(Some(Ok(_))) if self.is_end_stream() => self.release(),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.source, Source::Ended) || self.incoming.is_end_stream()
+        match &self.0 {
+            Source::Http1(connection) => connection.is_over(),
+            Source::H2 { incoming, .. } => incoming.is_end_stream(),
+            Source::Switching(_) | Source::Ended => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.source {
-            Source::Ended => SizeHint::with_exact(0),
-            _ => self.incoming.size_hint(),
+        match &self.0 {
+            Source::Http1(connection) => connection.size_hint(),
+            Source::H2 { incoming, .. } => incoming.size_hint(),
+            Source::Switching(_) | Source::Ended => SizeHint::with_exact(0),
         }
     }
 }
@@ -126,9 +124,9 @@ impl std::fmt::Debug for UpstreamBody {
 ///
 /// # Errors
 /// [`BodyError::UpstreamClosed`] for any other response.
-pub async fn upgrade(response: Response<UpstreamBody>) -> Result<Upgraded, BodyError> {
-    match response.into_body().source {
-        Source::Switching(connection) => connection.upgrade().await,
+pub fn upgrade(response: Response<UpstreamBody>) -> Result<Upgraded, BodyError> {
+    match response.into_body().0 {
+        Source::Switching(connection) => Ok(connection.upgrade()),
         _ => Err(BodyError::UpstreamClosed),
     }
 }

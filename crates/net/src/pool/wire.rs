@@ -9,10 +9,9 @@ use super::error::SendErrorKind;
 use super::target::Target;
 use crate::body::Body;
 
-/// Puts a request into the form HTTP/1.1 has on the wire: a path, and a `Host`.
+/// Gives a request the `Host` that HTTP/1.1 wants. Its path and framing are seen to by
+/// [`http1`](crate::http1).
 pub(super) fn to_http1(request: &mut Request<Body>, target: &Target) -> Result<(), SendErrorKind> {
-    *request.version_mut() = Version::HTTP_11;
-    frame(request);
     if request.method() == Method::CONNECT {
         return Err(SendErrorKind::Request);
     }
@@ -23,10 +22,6 @@ pub(super) fn to_http1(request: &mut Request<Body>, target: &Target) -> Result<(
         };
         let host = host.map_err(|_| SendErrorKind::Request)?;
         request.headers_mut().insert(header::HOST, host);
-    }
-    if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
     }
     Ok(())
 }

@@ -438,7 +438,7 @@ async fn an_upgraded_connection_carries_bytes_and_is_not_reused() {
         .insert("upgrade", "echo".parse().unwrap());
     let response = send(&pool, &target, request).await.unwrap();
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    let mut io = within(upgrade(response)).await.unwrap();
+    let mut io = upgrade(response).unwrap();
     io.write_all(b" and late").await.unwrap();
     let mut got = [0; 14];
     within(io.read_exact(&mut got)).await.unwrap();
@@ -455,7 +455,7 @@ async fn only_a_101_can_be_upgraded() {
     let response = send(&pool(), &plain(address, Protocol::Http1), get("/"))
         .await
         .unwrap();
-    assert!(upgrade(response).await.is_err());
+    assert!(upgrade(response).is_err());
 }
 
 #[derive(Default)]
