@@ -147,7 +147,8 @@ impl Exchange {
         self.status = status.as_u16();
         headers.insert(X_REQUEST_ID, self.request_id.clone());
         headers.insert(X_ATTEMPTS, HeaderValue::from(self.attempts));
-        let overhead = format!("{:.3}", self.overhead().as_secs_f64() * 1e3);
+        let micros = self.overhead().as_micros();
+        let overhead = format!("{}.{:03}", micros / 1000, micros % 1000);
         if let Ok(overhead) = HeaderValue::try_from(overhead) {
             headers.insert(X_OVERHEAD, overhead);
         }

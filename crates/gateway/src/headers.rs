@@ -4,8 +4,7 @@
 //! *Control* headers tell a gateway or an engine where to send a request or whom to believe; a
 //! client must not set them, so they are stripped before any stage reads a header.
 
-use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
-use http::header::{TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderName, HeaderValue, TE};
 
 /// Caller-chosen or generated id of a request, echoed in the answer and sent upstream.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,30 +19,42 @@ pub(crate) const X_OVERHEAD: HeaderName = HeaderName::from_static("x-sluicegate-
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
 const CONTROL: [&str; 2] = ["x-prefiller-host-port", "x-forwarded-client-cert"];
 const CONTROL_PREFIXES: [&str; 2] = ["x-gateway-destination-", "x-sluicegate-"];
 
-/// What proxies before us say of a client.
-const FORWARDED: [HeaderName; 5] = [
-    http::header::FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-real-ip"),
-];
+/// Room in a request's headers for what the gateway adds to a client's.
+const ADDED: usize = 8;
+
+/// Headers of one connection (RFC 9110, section 7.6.1), but for `te`, whose value decides.
+/// `proxy-authorization` is for the proxy that a client talks to, which are we (section 11.7.2).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// What proxies before us say of a client: somebody else's API has no use for it.
+pub(crate) fn is_forwarded(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-real-ip"
+    )
+}
 
 /// Credentials that a caller presents to the gateway. They end here: an upstream that is given
 /// them could use them, and a provider must only ever see its own.
-const CREDENTIALS: [HeaderName; 5] = [
-    http::header::AUTHORIZATION,
-    http::header::COOKIE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key"
+    )
+}
 
 /// Removes what only the gateway may say.
 ///
@@ -51,13 +62,14 @@ const CREDENTIALS: [HeaderName; 5] = [
 pub(crate) fn strip_control(headers: &mut HeaderMap) {
     remove_where(headers, |name| {
         let name = name.as_str();
-        match name.contains('_') {
+        match name.starts_with('x') && name.contains('_') {
             true => is_control(&name.replace('_', "-")),
             false => is_control(name),
         }
     });
 }
 
+/// All of them begin with an `x`.
 fn is_control(name: &str) -> bool {
     CONTROL.contains(&name)
         || CONTROL_PREFIXES
@@ -67,19 +79,40 @@ fn is_control(name: &str) -> bool {
 
 /// Removes hop-by-hop headers, those that `Connection` names included.
 ///
-/// `te: trailers` survives, since gRPC servers insist on it. `proxy-authorization` is for the proxy
-/// that a client talks to, which are we (RFC 9110, section 11.7.2).
+/// `te: trailers` survives, since gRPC servers insist on it.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        strip_named_by_connection(headers);
+    let named = named_by_connection(headers);
+    remove_where(headers, is_hop_by_hop);
+    strip_named(headers, &named);
+}
+
+/// A copy without hop-by-hop headers and what is `unwanted` besides, with room for some more.
+pub(crate) fn copy_end_to_end(
+    headers: &HeaderMap,
+    unwanted: impl Fn(&HeaderName) -> bool,
+) -> HeaderMap {
+    let mut copy = HeaderMap::with_capacity(headers.len() + ADDED);
+    for (name, value) in headers {
+        if !is_hop_by_hop(name) && !unwanted(name) {
+            copy.append(name.clone(), value.clone());
+        }
     }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+    strip_named(&mut copy, &named_by_connection(headers));
+    copy
+}
+
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+        .filter(|name| name != TE)
+        .collect()
+}
+
+fn strip_named(headers: &mut HeaderMap, named: &[HeaderName]) {
+    for name in named {
         headers.remove(name);
     }
     if headers.get(TE).is_some_and(|te| te != "trailers") {
@@ -87,47 +120,16 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn strip_named_by_connection(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
-        .filter(|name| name != TE)
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    headers.remove(CONNECTION);
-}
-
-/// Removes the caller's credentials.
-pub(crate) fn strip_credentials(headers: &mut HeaderMap) {
-    for name in &CREDENTIALS {
-        headers.remove(name);
-    }
-}
-
 /// Says who asked, for upstreams of one's own.
-pub(crate) fn add_forwarded(headers: &mut HeaderMap, client: std::net::IpAddr, tls: bool) {
-    let client = client.to_string();
-    let chain = match joined(headers, &X_FORWARDED_FOR, ", ") {
-        Some(before) => format!("{before}, {client}"),
-        None => client,
-    };
-    if let Ok(value) = HeaderValue::from_str(&chain) {
-        headers.insert(X_FORWARDED_FOR, value);
-    }
+pub(crate) fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue, tls: bool) {
+    let before = joined(headers, &X_FORWARDED_FOR, ", ");
+    let chain = before.and_then(|before| {
+        let client = client.to_str().unwrap_or_default();
+        HeaderValue::try_from(format!("{before}, {client}")).ok()
+    });
+    headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| client.clone()));
     let scheme = if tls { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-}
-
-/// Removes what other proxies said of the client: somebody else's API has no use for it.
-pub(crate) fn strip_forwarded(headers: &mut HeaderMap) {
-    for name in &FORWARDED {
-        headers.remove(name);
-    }
 }
 
 /// Makes one header of cookies that HTTP/2 brought in several (RFC 9113, section 8.2.3): an

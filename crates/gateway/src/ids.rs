@@ -22,16 +22,16 @@ fn is_fit(id: &[u8]) -> bool {
 
 /// A random UUID (version 4, RFC 9562) in lower-case hexadecimal.
 fn random() -> HeaderValue {
-    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let mut id = String::with_capacity(36);
-    for (at, digit) in hex.char_indices() {
-        if matches!(at, 8 | 12 | 16 | 20) {
-            id.push('-');
+    const FORM: &[u8; 36] = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    let mut bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let id = FORM.map(|place| {
+        if place == b'-' {
+            return place;
         }
-        id.push(digit);
-    }
-    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        bits = bits.rotate_left(4);
+        b"0123456789abcdef"[(bits & 0xf) as usize]
+    });
+    HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ use mesh::snapshot::{Backend, BackendKind, Target};
 use net::body::Body;
 use net::replay::Patch;
 
-use crate::headers::{
-    add_forwarded, join_cookies, strip_credentials, strip_forwarded, strip_hop_by_hop,
-};
+use crate::headers::{add_forwarded, copy_end_to_end, is_credential, is_forwarded, join_cookies};
 use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
@@ -42,21 +40,23 @@ pub(crate) fn upgrade(routed: &Routed, backend: &Backend) -> Option<HeaderValue>
 fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
     let backend = &*candidate.target.backend;
     let upgrade = upgrade(routed, backend);
-    let mut headers = routed.head.headers.clone();
-    strip_hop_by_hop(&mut headers);
-    headers.remove(EXPECT);
-    headers.remove(HOST);
-    if routed.api().is_some() {
-        strip_credentials(&mut headers);
+    let llm = routed.api().is_some();
+    let provider = backend.kind == BackendKind::Provider;
+    let mut headers = copy_end_to_end(&routed.head.headers, |name| {
+        *name == HOST
+            || *name == EXPECT
+            || llm && is_credential(name)
+            || provider && is_forwarded(name)
+    });
+    if llm {
         // A stream is watched for usage, its end and errors, so it must come as it is.
         // Without the header any coding would do (RFC 9110, section 12.5.3).
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     } else {
         join_cookies(&mut headers);
     }
-    match backend.kind {
-        BackendKind::Pool => add_forwarded(&mut headers, routed.client, routed.tls),
-        BackendKind::Provider => strip_forwarded(&mut headers),
+    if !provider {
+        add_forwarded(&mut headers, &routed.client, routed.tls);
     }
     for (name, value) in &backend.headers {
         headers.insert(name, value.clone());
@@ -99,11 +99,11 @@ fn asked_for(head: &Parts) -> Option<HeaderValue> {
 }
 
 fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {
-    let path = path(routed, backend);
-    let whole = match routed.head.uri.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path,
-    };
+    let mut whole = path(routed, backend);
+    if let Some(query) = routed.head.uri.query() {
+        whole.push('?');
+        whole.push_str(query);
+    }
     PathAndQuery::try_from(whole).map(Uri::from).ok()
 }
 
@@ -112,7 +112,7 @@ fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {
 fn path(routed: &Routed, backend: &Backend) -> String {
     let path = routed.head.uri.path();
     match (routed.api(), &routed.rule.filters.path) {
-        (Some(api), _) => format!("{}{}", backend.base_path, api.resource(path)),
+        (Some(api), _) => [&*backend.base_path, api.resource(path)].concat(),
         (None, Some(change)) => change.apply(path, routed.prefix_len),
         (None, None) => path.to_owned(),
     }

@@ -31,7 +31,7 @@ pub(crate) struct Routed {
     /// The API of a request without a prompt, such as the list of models.
     pub(crate) query: Option<Api>,
     pub(crate) cost: Cost,
-    pub(crate) client: std::net::IpAddr,
+    pub(crate) client: http::HeaderValue,
     pub(crate) tls: bool,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Dest
         prompt,
         query,
         cost,
-        client: exchange.connection.peer.ip(),
+        client: exchange.connection.peer_ip.clone(),
         tls: exchange.connection.tls.is_some(),
     })))
 }

@@ -4,6 +4,8 @@
 //! for cached tokens, `reasoning` beside `reasoning_content`); what they add is accepted here, and
 //! only OpenAI's own forms are written.
 
+mod figures;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use self::figures::Figures;
 use crate::Operation;
 use crate::error::{ApiError, ErrorKind};
 use crate::models::Model;
@@ -138,18 +141,7 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
 
 /// Reads a `usage` object; `None` for anything else.
 pub(crate) fn usage(raw: &[u8]) -> Option<Usage> {
-    usage_of(&serde_json::from_slice(raw).ok()?)
-}
-
-fn usage_of(value: &Value) -> Option<Usage> {
-    let count = |path| value.pointer(path).and_then(Value::as_u64);
-    value.is_object().then(|| Usage {
-        input: count("/prompt_tokens"),
-        cached_input: count("/prompt_tokens_details/cached_tokens")
-            .or_else(|| count("/prompt_cache_hit_tokens")),
-        output: count("/completion_tokens"),
-        reasoning: count("/completion_tokens_details/reasoning_tokens"),
-    })
+    serde_json::from_slice::<Figures>(raw).ok()?.usage()
 }
 
 /// Reads an `error` value: an object, or a bare message as some servers send it.
@@ -190,7 +182,7 @@ struct Chunk {
     #[serde(default)]
     choices: Option<Vec<Choice>>,
     #[serde(default)]
-    usage: Option<Value>,
+    usage: Figures,
 }
 
 #[derive(Deserialize)]
@@ -305,7 +297,7 @@ pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
         return EventFacts::default();
     };
     let choices = chunk.choices.unwrap_or_default();
-    let usage = chunk.usage.as_ref().and_then(usage_of);
+    let usage = chunk.usage.usage();
     let finished = choices
         .iter()
         .filter(|choice| says_something(&choice.finish_reason))

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 use tokio::time::Instant;
@@ -87,6 +87,8 @@ pub struct ConnInfo {
     pub listener: Arc<str>,
     /// The client's address as the socket tells it.
     pub peer: SocketAddr,
+    /// The same without its port, as headers name a client.
+    pub peer_ip: HeaderValue,
     /// Our address that the client connected to.
     pub local: SocketAddr,
     /// The protocol spoken.
@@ -95,6 +97,15 @@ pub struct ConnInfo {
     pub tls: Option<TlsInfo>,
     /// When the connection was accepted.
     pub accepted: Instant,
+}
+
+impl ConnInfo {
+    /// An address as headers name it.
+    #[must_use]
+    pub fn ip_value(address: SocketAddr) -> HeaderValue {
+        let text = address.ip().to_string();
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    }
 }
 
 /// What a TLS handshake told of the client.

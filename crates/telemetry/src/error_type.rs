@@ -3,8 +3,6 @@
 //! It is closed so that it can be a metric label (`error_type`, `reason`) without a cardinality
 //! risk, and so that a series can hold one counter per value in an array instead of a map.
 
-use serde::{Serialize, Serializer};
-
 /// Why a request, or one attempt at it, failed. Also the reason of a retry or a fallback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorType {
@@ -103,12 +101,6 @@ impl ErrorType {
             Self::ClientAborted => "client_aborted",
             Self::Internal => "internal",
         }
-    }
-}
-
-impl Serialize for ErrorType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

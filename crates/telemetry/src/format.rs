@@ -1,29 +1,52 @@
 //! How times, durations and texts from outside are written in the access log.
 
-use serde::Serializer;
-use std::{
-    fmt::{self, Display},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[cfg(test)]
 mod tests;
 
 /// A wall-clock time as RFC 3339 in UTC with microseconds; times before 1970 are 1970.
-pub(crate) struct Rfc3339(pub(crate) SystemTime);
-
-impl Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since_epoch = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = since_epoch.as_secs();
-        let (year, month, day) = civil_from_days(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        let micros = since_epoch.subsec_micros();
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
-        )
+pub(crate) fn push_rfc3339(out: &mut Vec<u8>, time: SystemTime) {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = civil_from_days(seconds / 86_400);
+    push_digits(out, year, 4);
+    for (before, value) in [
+        (b'-', month),
+        (b'-', day),
+        (b'T', seconds / 3_600 % 24),
+        (b':', seconds / 60 % 60),
+        (b':', seconds % 60),
+    ] {
+        out.push(before);
+        push_digits(out, value, 2);
     }
+    out.push(b'.');
+    push_digits(out, since_epoch.subsec_micros().into(), 6);
+    out.push(b'Z');
+}
+
+/// The last `digits` digits of a number.
+fn push_digits(out: &mut Vec<u8>, mut value: u64, digits: usize) {
+    let start = out.len();
+    out.resize(start + digits, b'0');
+    for place in out.iter_mut().skip(start).rev() {
+        *place = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+/// Milliseconds as a JSON number, with one decimal at least and no more than the microseconds need.
+pub(crate) fn push_milliseconds(out: &mut Vec<u8>, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    out.extend_from_slice(itoa::Buffer::new().format(micros / 1_000).as_bytes());
+    out.push(b'.');
+    let decimals = match micros % 1_000 {
+        fraction if fraction % 100 == 0 => (fraction / 100, 1),
+        fraction if fraction % 10 == 0 => (fraction / 10, 2),
+        fraction => (fraction, 3),
+    };
+    push_digits(out, decimals.0, decimals.1);
 }
 
 /// Year, month and day of the proleptic Gregorian calendar from days since 1970-01-01, by Howard
@@ -48,27 +71,8 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-pub(crate) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Rfc3339(*time))
-}
-
-/// Milliseconds with three decimals, which are the microseconds.
-pub(crate) fn milliseconds<S: Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_micros() as f64 / 1_000.0)
-}
-
-/// At most `MAX` bytes of a text, cut at a character's boundary.
-pub(crate) fn text<S: Serializer, const MAX: usize>(
-    value: &str,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(clip(value, MAX))
-}
-
-fn clip(value: &str, max: usize) -> &str {
+/// At most `max` bytes of a text, cut at a character's boundary.
+pub(crate) fn clip(value: &str, max: usize) -> &str {
     let end = value.floor_char_boundary(max);
     value.get(..end).unwrap_or(value)
 }

@@ -34,6 +34,7 @@ fn answer(fixture: &Fixture, held: Held) -> ResponseBody {
     let connection = ConnInfo {
         listener: "main".into(),
         peer: address,
+        peer_ip: ConnInfo::ip_value(address),
         local: address,
         protocol: Protocol::Http1,
         tls: None,

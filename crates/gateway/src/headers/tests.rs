@@ -54,7 +54,7 @@ fn clients_cannot_steer_or_impersonate() {
 
 #[test]
 fn a_callers_credentials_end_here() {
-    let mut headers = map(&[
+    let headers = map(&[
         ("authorization", "Bearer a"),
         ("cookie", "session=a"),
         ("x-api-key", "b"),
@@ -62,18 +62,18 @@ fn a_callers_credentials_end_here() {
         ("x-goog-api-key", "d"),
         ("content-type", "application/json"),
     ]);
-    strip_credentials(&mut headers);
+    let headers = copy_end_to_end(&headers, is_credential);
     assert_eq!(names(&headers), ["content-type"]);
 }
 
 #[test]
 fn the_forwarded_chain_grows() {
-    let client: std::net::IpAddr = [192, 0, 2, 7].into();
+    let client = HeaderValue::from_static("192.0.2.7");
     let mut headers = HeaderMap::new();
-    add_forwarded(&mut headers, client, false);
+    add_forwarded(&mut headers, &client, false);
     assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
     assert_eq!(headers["x-forwarded-proto"], "http");
-    add_forwarded(&mut headers, client, true);
+    add_forwarded(&mut headers, &client, true);
     assert_eq!(headers["x-forwarded-for"], "192.0.2.7, 192.0.2.7");
     assert_eq!(headers["x-forwarded-proto"], "https");
 }
@@ -100,20 +100,20 @@ fn a_forwarded_chain_in_several_lines_stays_whole() {
         "x-forwarded-for",
         HeaderValue::from_static("203.0.113.9, 10.0.0.1"),
     );
-    add_forwarded(&mut headers, [192, 0, 2, 7].into(), false);
+    add_forwarded(&mut headers, &HeaderValue::from_static("192.0.2.7"), false);
     let chain: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     assert_eq!(chain, ["198.51.100.1, 203.0.113.9, 10.0.0.1, 192.0.2.7"]);
 }
 
 #[test]
 fn others_are_told_nothing_of_the_way() {
-    let mut headers = map(&[
+    let headers = map(&[
         ("x-forwarded-for", "192.0.2.7"),
         ("x-real-ip", "192.0.2.7"),
         ("forwarded", "for=192.0.2.7"),
         ("accept", "*/*"),
     ]);
-    strip_forwarded(&mut headers);
+    let headers = copy_end_to_end(&headers, is_forwarded);
     assert_eq!(names(&headers), ["accept"]);
 }
 

@@ -68,6 +68,7 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted<H>) {
     let info = Arc::new(ConnInfo {
         listener,
         peer,
+        peer_ip: ConnInfo::ip_value(peer),
         local,
         protocol,
         tls,

@@ -54,9 +54,9 @@ impl Queue {
         let shard = &self.shards[thread_ordinal() % self.shards.len()];
         let mut lines = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let before = lines.len();
-        let written = serde_json::to_writer(&mut *lines, record);
+        record.write_line(&mut lines);
         lines.push(b'\n');
-        if written.is_err() || lines.len() > self.shard_bytes {
+        if lines.len() > self.shard_bytes {
             lines.truncate(before);
             self.queue_full.fetch_add(1, Relaxed);
             return false;

@@ -1,5 +1,5 @@
 use super::{AccessLog, AccessLogConfig, LogTarget, LostLines, queue::Queue};
-use crate::record::tests::{bare_record, full_record};
+use crate::record::tests::{bare_record, full_record, line};
 use std::{
     fs,
     io::{self, Read, Write},
@@ -94,7 +94,7 @@ fn every_line_of_every_thread_is_written_whole() {
         .into_iter()
         .for_each(|thread| thread.join().unwrap());
     assert!(log.close(DEADLINE));
-    let expected = serde_json::to_string(&full_record()).unwrap();
+    let expected = line(&full_record());
     let text = memory.text();
     assert_eq!(text.lines().count(), 2_000);
     assert!(text.lines().all(|line| line == expected));
@@ -118,7 +118,7 @@ fn only_the_first_line_after_a_sweep_wakes_the_writer() {
 
 #[test]
 fn what_does_not_fit_leaves_whole_lines() {
-    let line = serde_json::to_string(&bare_record()).unwrap() + "\n";
+    let line = line(&bare_record()) + "\n";
     let queue = Queue::new(1, 3 * line.len() - 1);
     for _ in 0..5 {
         queue.push(&bare_record());
@@ -158,7 +158,7 @@ fn a_blocked_writer_blocks_nobody_and_drops_are_counted() {
     log.log(&bare_record());
     has_entered.recv().unwrap();
 
-    let line = serde_json::to_string(&bare_record()).unwrap().len() as u64 + 1;
+    let line = line(&bare_record()).len() as u64 + 1;
     let shards = thread::available_parallelism().unwrap().get() as u64;
     let room = (1 << 20) / shards / line;
     (0..room + 10).for_each(|_| log.log(&bare_record()));
@@ -191,7 +191,7 @@ fn a_full_disk_is_counted_and_survived() {
     memory.broken.store(false, SeqCst);
     log.log(&bare_record());
     assert!(log.close(DEADLINE));
-    let line = serde_json::to_string(&bare_record()).unwrap();
+    let line = line(&bare_record());
     assert_eq!(memory.text(), format!("{}\n{line}\n", &line[..10]));
     assert_eq!(
         log.lost_lines(),

@@ -1,10 +1,16 @@
-use super::{Rfc3339, clip};
+use super::{clip, push_milliseconds, push_rfc3339};
 use proptest::prelude::*;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+fn rfc3339(time: SystemTime) -> String {
+    let mut out = Vec::new();
+    push_rfc3339(&mut out, time);
+    String::from_utf8(out).unwrap()
+}
 
 fn check(seconds: u64, micros: u64, expected: &str) {
     let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros);
-    assert_eq!(Rfc3339(time).to_string(), expected);
+    assert_eq!(rfc3339(time), expected);
 }
 
 #[test]
@@ -17,7 +23,7 @@ fn times_are_rfc_3339() {
     check(1_735_689_599, 0, "2024-12-31T23:59:59.000000Z");
     check(4_107_542_400, 0, "2100-03-01T00:00:00.000000Z");
     assert_eq!(
-        Rfc3339(UNIX_EPOCH - Duration::from_secs(1)).to_string(),
+        rfc3339(UNIX_EPOCH - Duration::from_secs(1)),
         "1970-01-01T00:00:00.000000Z"
     );
 }
@@ -32,6 +38,14 @@ fn texts_are_cut_at_characters() {
 }
 
 proptest! {
+    #[test]
+    fn milliseconds_are_the_number_that_json_has_for_them(micros in prop_oneof![0..3_000_u64, 0..1_u64 << 50]) {
+        let mut out = Vec::new();
+        push_milliseconds(&mut out, Duration::from_micros(micros));
+        let expected = serde_json::to_string(&(micros as f64 / 1_000.0)).unwrap();
+        prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
     #[test]
     fn a_clipped_text_is_a_bounded_prefix(text in ".{0,40}", max in 0usize..50) {
         let clipped = clip(&text, max);

@@ -78,8 +78,17 @@ pub(crate) fn bare_record() -> RequestRecord<'static> {
     }
 }
 
-fn line(record: &RequestRecord<'_>) -> String {
-    serde_json::to_string(record).unwrap()
+/// The record as its line, without the end of it.
+pub(crate) fn line(record: &RequestRecord<'_>) -> String {
+    let mut line = Vec::new();
+    record.write_line(&mut line);
+    let line = String::from_utf8(line).unwrap();
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&line)
+            .unwrap()
+            .is_object()
+    );
+    line
 }
 
 #[test]
