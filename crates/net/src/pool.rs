@@ -99,8 +99,9 @@ impl Default for PoolConfig {
 
 impl PoolConfig {
     /// Whether a connection opened then and idle since then may be used now.
-    fn keeps(&self, opened: Instant, idle_since: Instant) -> bool {
-        opened.elapsed() < self.max_age && idle_since.elapsed() < self.idle_timeout
+    fn keeps(&self, opened: Instant, idle_since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(opened) < self.max_age
+            && now.saturating_duration_since(idle_since) < self.idle_timeout
     }
 
     fn max_response_head_bytes(&self) -> u32 {

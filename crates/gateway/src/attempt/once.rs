@@ -1,6 +1,7 @@
 //! One attempt: send, wait, judge.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
@@ -32,7 +33,9 @@ pub(crate) async fn attempt(
     exchange.attempt_begins(&backend.name, candidate.endpoint.id());
     let series = shared.metrics.series(&exchange.labels());
     series.attempt();
-    let wrong = match in_time(routed, end, exchange_once(routed, candidate)).await {
+    // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
+    let sent = pin!(exchange_once(routed, candidate));
+    let wrong = match in_time(routed, end, sent).await {
         Ok((head, held)) => return Ok(begin(exchange, head, held, place, end)),
         Err(wrong) => wrong,
     };
@@ -112,7 +115,7 @@ fn deadline(routed: &Routed, end: Option<Instant>) -> Option<(Timeout, Instant)>
 async fn in_time<T>(
     routed: &Routed,
     end: Option<Instant>,
-    attempt: impl Future<Output = Result<T, Wrong>>,
+    attempt: Pin<&mut impl Future<Output = Result<T, Wrong>>>,
 ) -> Result<T, Wrong> {
     let Some((timeout, at)) = deadline(routed, end) else {
         return attempt.await;

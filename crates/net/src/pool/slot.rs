@@ -89,9 +89,10 @@ impl Slot {
         if !self.spoken.may_be(Spoken::HTTP1) {
             return None;
         }
+        let now = Instant::now();
         loop {
             let (since, mut connection) = self.lock().connections.pop()?;
-            if self.config().keeps(connection.opened(), since) && !connection.is_stale() {
+            if self.config().keeps(connection.opened(), since, now) && !connection.is_stale() {
                 return Some(Ready::Http1(connection));
             }
         }
@@ -179,7 +180,7 @@ impl Slot {
     /// Keeps `connection` for the next request, unless there are enough.
     pub(super) fn put_idle(&self, connection: Box<H1>) {
         let now = Instant::now();
-        if !self.config().keeps(connection.opened(), now) {
+        if !self.config().keeps(connection.opened(), now, now) {
             return;
         }
         let mut idle = self.lock();
@@ -197,7 +198,7 @@ impl Slot {
         let closing: Vec<_> = idle
             .connections
             .extract_if(.., |(since, connection)| {
-                !config.keeps(connection.opened(), *since) || connection.is_stale()
+                !config.keeps(connection.opened(), *since, now) || connection.is_stale()
             })
             .collect();
         let none_idle = idle.connections.is_empty();
