@@ -35,7 +35,7 @@ impl Answer {
     /// The answer of an attempt loop.
     pub(crate) fn of(ran: Ran, routed: Box<Routed>, tunnel: Option<Tunnel>) -> Self {
         match (ran, tunnel) {
-            (Ran::Relay(answer, error), _) => Self::Relayed(Box::new(answer), error, routed),
+            (Ran::Relay(answer, error), _) => Self::Relayed(answer, error, routed),
             (Ran::Begun(begun), Some(tunnel))
                 if begun.head.status == StatusCode::SWITCHING_PROTOCOLS =>
             {
@@ -46,11 +46,11 @@ impl Answer {
     }
 
     /// The response; its body settles the exchange when it ends.
-    pub(crate) fn into_response(self, exchange: Exchange) -> Response<ResponseBody> {
+    pub(crate) fn into_response(self, exchange: Box<Exchange>) -> Response<ResponseBody> {
         match self {
             Self::Local(response) => local(exchange, response),
             Self::Relayed(answer, error, routed) => relayed(exchange, *answer, error, &routed),
-            Self::Begun(begun, routed) => proxied(exchange, *begun, &routed),
+            Self::Begun(begun, routed) => proxied(exchange, begun, &routed),
             Self::Tunnel(begun, routed, tunnel) => tunnel.open(exchange, *begun, &routed),
         }
     }
@@ -118,7 +118,7 @@ pub(crate) fn by_rule(routed: &Routed) -> Option<Answer> {
 
 /// The answer to a request that failed.
 pub(crate) fn refusal(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     failure: &Failure,
     grpc: bool,
 ) -> Response<ResponseBody> {
@@ -139,7 +139,7 @@ pub(crate) fn refusal(
     response
 }
 
-fn local(mut exchange: Exchange, response: Response<Bytes>) -> Response<ResponseBody> {
+fn local(mut exchange: Box<Exchange>, response: Response<Bytes>) -> Response<ResponseBody> {
     let (mut head, body) = response.into_parts();
     exchange.mark(head.status, &mut head.headers, false);
     exchange.bytes_sent = body.len() as u64;
@@ -148,7 +148,7 @@ fn local(mut exchange: Exchange, response: Response<Bytes>) -> Response<Response
 }
 
 fn relayed(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     answer: UpstreamAnswer,
     error: ErrorType,
     routed: &Routed,
@@ -161,13 +161,17 @@ fn relayed(
     Response::from_parts(clean(head), ResponseBody::local(body))
 }
 
-fn proxied(mut exchange: Exchange, begun: Begun, routed: &Routed) -> Response<ResponseBody> {
+fn proxied(
+    mut exchange: Box<Exchange>,
+    begun: Box<Begun>,
+    routed: &Routed,
+) -> Response<ResponseBody> {
     let Begun {
         mut head,
         held,
         place,
         end,
-    } = begun;
+    } = *begun;
     upstream_headers(&mut exchange, &mut head, routed);
     if matches!(held.tap, Tap::Stream(_) | Tap::Ended(_)) {
         // The usage chunk may be taken out, an error event may be added.

@@ -41,7 +41,7 @@ pub(crate) enum Ran {
     Begun(Box<Begun>),
     /// No attempt succeeded, but the last one left an answer that tells the client more than we
     /// could: it is passed on as it came.
-    Relay(UpstreamAnswer, telemetry::ErrorType),
+    Relay(Box<UpstreamAnswer>, telemetry::ErrorType),
 }
 
 /// Tries targets until an answer has begun or nothing is left to try.
@@ -73,7 +73,7 @@ pub(crate) async fn run(
         }
         note_repeat(shared, exchange, last.as_ref(), &candidate);
         match once::attempt(shared, exchange, routed, &candidate, place, end).await {
-            Ok(begun) => return Ok(Ran::Begun(Box::new(begun))),
+            Ok(begun) => return Ok(Ran::Begun(begun)),
             Err(failed) if !failed.repeatable => return give_up(Some(failed), None, routed),
             Err(failed) => {
                 if failed.reason == Reason::Status(429) {

@@ -49,8 +49,8 @@ impl ResponseBody {
     }
 
     /// An upstream's.
-    pub(crate) fn proxied(body: Proxied) -> Self {
-        Self(Kind::Proxied(Box::new(body)))
+    pub(crate) fn proxied(body: Box<Proxied>) -> Self {
+        Self(Kind::Proxied(body))
     }
 
     /// Bytes of a local body.
@@ -107,7 +107,7 @@ pub(crate) struct Proxied {
 }
 
 struct Open {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     place: Place,
     tap: Tap,
 }
@@ -141,20 +141,20 @@ impl Ending {
 impl Proxied {
     /// An answer that has begun.
     pub(crate) fn new(
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         rule: Arc<Rule>,
         api: Option<Api>,
         held: Held,
         place: Place,
         end: Option<Instant>,
-    ) -> Self {
+    ) -> Box<Self> {
         let Held { bytes, rest, tap } = held;
         let ended = rest.as_ref().is_none_or(http_body::Body::is_end_stream);
         let between = rule.timeouts.between_chunks.filter(|_| exchange.stream);
         let watchdog = rest
             .as_ref()
             .and_then(|_| Watchdog::new(Instant::now(), between, end));
-        let mut body = Self {
+        let mut body = Box::new(Self {
             ready: Outbox::default(),
             trailers: None,
             rest,
@@ -168,7 +168,7 @@ impl Proxied {
             }),
             ending: None,
             scratch: bytes,
-        };
+        });
         body.ready.append(&mut body.scratch);
         if ended {
             body.upstream_ended();

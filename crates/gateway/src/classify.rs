@@ -93,7 +93,8 @@ async fn scan(
     let Some(schema) = Schema::of(api) else {
         return Ok(Scan::default());
     };
-    let mut scanner = Scanner::new(schema, ScanOptions::default());
+    // In a box, since it outlives pauses of the client, and futures are copied.
+    let mut scanner = Box::new(Scanner::new(schema, ScanOptions::default()));
     let began = Instant::now();
     body.collect(|piece| scanner.push(piece))
         .await

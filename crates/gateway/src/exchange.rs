@@ -25,7 +25,7 @@ use crate::shared::Shared;
 /// The status recorded for a client that left before there was one; nginx's.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// What is known of a request so far.
+/// What is known of a request so far. In a box from the beginning, since it changes hands often.
 pub(crate) struct Exchange {
     pub(crate) shared: Arc<Shared>,
     pub(crate) connection: Arc<ConnInfo>,
@@ -69,9 +69,9 @@ impl Exchange {
         shared: &Arc<Shared>,
         connection: Arc<ConnInfo>,
         request: &Request<B>,
-    ) -> Self {
+    ) -> Box<Self> {
         let headers = request.headers();
-        Self {
+        Box::new(Self {
             shared: Arc::clone(shared),
             connection,
             request_id: crate::ids::request_id(headers),
@@ -99,7 +99,7 @@ impl Exchange {
             status: CLIENT_CLOSED_REQUEST,
             first_token: None,
             tokens: Tokens::default(),
-        }
+        })
     }
 
     /// The client's body came in, which took `waited`.
@@ -161,7 +161,7 @@ impl Exchange {
 
     /// Closes the books.
     pub(crate) fn settle(
-        mut self,
+        mut self: Box<Self>,
         outcome: Outcome,
         error: Option<ErrorType>,
         detail: Option<&str>,

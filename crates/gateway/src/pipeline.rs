@@ -48,7 +48,7 @@ impl Handler for Pipeline {
 /// Answers one request, whatever happens.
 async fn serve(
     shared: Arc<Shared>,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     mut request: Request<RequestBody>,
 ) -> Response<ResponseBody> {
     let grpc = failure::is_grpc(request.headers());

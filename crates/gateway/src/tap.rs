@@ -9,14 +9,15 @@ use telemetry::Tokens;
 
 use crate::route::Routed;
 
-/// The watcher of an answer.
+/// The watcher of an answer. Its kinds are boxed: they change hands with it, and most of the time one
+/// is as large as the rest of an answer together.
 pub(crate) enum Tap {
     /// Nothing is known of the body: a plain route, or an answer that is not a success.
     None,
     /// One JSON document.
-    Plain(PlainTap),
+    Plain(Box<PlainTap>),
     /// Server-sent events.
-    Stream(StreamTap),
+    Stream(Box<StreamTap>),
     /// A stream that ended while it was still held back.
     Ended(StreamReport),
 }
@@ -47,9 +48,9 @@ impl Tap {
                 choices: prompt.scan.choices(),
                 ..StreamOptions::default()
             };
-            Self::Stream(StreamTap::new(dialect, options))
+            Self::Stream(Box::new(StreamTap::new(dialect, options)))
         } else {
-            Self::Plain(PlainTap::new(dialect))
+            Self::Plain(Box::new(PlainTap::new(dialect)))
         }
     }
 

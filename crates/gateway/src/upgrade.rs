@@ -53,7 +53,7 @@ impl Tunnel {
     /// Answers 101 and carries bytes once the client has switched.
     pub(crate) fn open(
         self,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         begun: Begun,
         routed: &Routed,
     ) -> Response<ResponseBody> {

@@ -29,7 +29,7 @@ pub(crate) struct Failed {
     /// What is wrong with the client's body, if that is why.
     pub(crate) body: Option<ReplayError>,
     /// What the upstream answered, to be passed on if nobody does better.
-    pub(crate) answer: Option<UpstreamAnswer>,
+    pub(crate) answer: Option<Box<UpstreamAnswer>>,
     /// What the system, TLS or HTTP said of it; for the operator alone.
     pub(crate) cause: Option<String>,
 }

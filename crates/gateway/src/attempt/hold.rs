@@ -69,7 +69,7 @@ pub(crate) async fn until_begun(
     }
 }
 
-async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Broken> {
+async fn stream(mut tap: Box<StreamTap>, mut body: UpstreamBody) -> Result<Held, Broken> {
     let mut bytes = Vec::new();
     loop {
         match body.frame().await {
@@ -96,7 +96,7 @@ async fn stream(mut tap: StreamTap, mut body: UpstreamBody) -> Result<Held, Brok
     }
 }
 
-fn ended(tap: StreamTap, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
+fn ended(tap: Box<StreamTap>, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
     let report: StreamReport = tap.finish(&mut bytes);
     match report.ended {
         Ended::Complete => Ok(Held {

@@ -28,7 +28,7 @@ pub(crate) async fn attempt(
     candidate: &Candidate<'_>,
     place: Place,
     end: Option<Instant>,
-) -> Result<Begun, Failed> {
+) -> Result<Box<Begun>, Failed> {
     let backend = &candidate.target.backend;
     exchange.attempt_begins(&backend.name, candidate.endpoint.id());
     let series = shared.metrics.series(&exchange.labels());
@@ -66,7 +66,7 @@ struct Wrong {
     idle_close: bool,
     /// What is wrong with the client's body.
     body: Option<ReplayError>,
-    answer: Option<UpstreamAnswer>,
+    answer: Option<Box<UpstreamAnswer>>,
     /// What the system, TLS or HTTP said of it.
     cause: Option<String>,
 }
@@ -160,7 +160,7 @@ async fn judge(
     if routed.rule.retry.retries(head.status) && routed.repeats_answers() {
         let status = head.status.as_u16();
         let body = hold::error_body(body).await;
-        let answer = body.map(|body| UpstreamAnswer { head, body });
+        let answer = body.map(|body| Box::new(UpstreamAnswer { head, body }));
         return Err(Wrong {
             answer,
             ..Wrong::new(Reason::Status(status))
@@ -183,7 +183,7 @@ fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
         .unwrap_or(StatusCode::BAD_GATEWAY);
     let answer = routed
         .api()
-        .map(|api| UpstreamAnswer::of_error(api.dialect, status, error));
+        .map(|api| Box::new(UpstreamAnswer::of_error(api.dialect, status, error)));
     Wrong {
         answer,
         ..Wrong::new(Reason::Status(status.as_u16()))
@@ -196,19 +196,19 @@ fn begin(
     held: Held,
     mut place: Place,
     end: Option<Instant>,
-) -> Begun {
+) -> Box<Begun> {
     if held.has_content() {
         exchange.first_token_now();
     }
     if !head.status.is_server_error() {
         place.response_began();
     }
-    Begun {
+    Box::new(Begun {
         head,
         held,
         place,
         end,
-    }
+    })
 }
 
 fn send_reason(kind: SendErrorKind) -> Reason {

@@ -24,7 +24,7 @@ fn held() -> Held {
     Held {
         bytes,
         rest: None,
-        tap: Tap::Plain(tap),
+        tap: Tap::Plain(Box::new(tap)),
     }
 }
 
