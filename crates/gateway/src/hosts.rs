@@ -5,6 +5,7 @@
 //! close both ways: the request must be addressed to a host that is served here, and a browser's
 //! `Origin` must be one of ours. Other clients send no `Origin` and are not concerned.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{HOST, HeaderMap, ORIGIN};
@@ -31,7 +32,7 @@ pub(crate) fn addressed(uri: &Uri, headers: &HeaderMap) -> Result<String, BadHos
     match (uri.authority(), header) {
         (Some(target), Some(header)) if !same_authority(target, &header) => Err(BadHost::Disagree),
         (Some(target), _) => Ok(target.host().to_ascii_lowercase()),
-        (None, Some(header)) => Ok(header.host().to_ascii_lowercase()),
+        (None, Some(header)) => Ok(header.name.to_ascii_lowercase()),
         (None, None) => Err(BadHost::Missing),
     }
 }
@@ -53,12 +54,44 @@ pub(crate) enum BadHost {
     Disagree,
 }
 
-fn parse(value: &[u8]) -> Result<Authority, BadHost> {
+/// What a `Host` header says.
+struct Host<'a> {
+    name: Cow<'a, str>,
+    port: Option<u16>,
+}
+
+fn parse(value: &[u8]) -> Result<Host<'_>, BadHost> {
+    if let Some(host) = parse_name(value) {
+        return Ok(host);
+    }
     let authority = Authority::try_from(value).map_err(|_| BadHost::Malformed)?;
     match is_host_and_port(&authority) {
-        true => Ok(authority),
+        true => Ok(Host {
+            name: Cow::Owned(authority.host().to_owned()),
+            port: authority.port_u16(),
+        }),
         false => Err(BadHost::Malformed),
     }
+}
+
+/// A name or an IPv4 address, perhaps with a port, which nearly every `Host` is: it needs neither a
+/// copy nor the grammar of authorities.
+fn parse_name(value: &[u8]) -> Option<Host<'_>> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let end = value.iter().position(|byte| !is_plain(byte));
+    let (name, rest) = value.split_at(end.unwrap_or(value.len()));
+    let port = match rest {
+        [] | [b':'] => None,
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            Some(std::str::from_utf8(digits).ok()?.parse().ok()?)
+        }
+        _ => return None,
+    };
+    let name = std::str::from_utf8(name).ok()?;
+    (!name.is_empty()).then_some(Host {
+        name: Cow::Borrowed(name),
+        port,
+    })
 }
 
 /// Whether it has neither a user nor a port that is no number: others might take either for part
@@ -67,11 +100,16 @@ fn is_host_and_port(authority: &Authority) -> bool {
     let host = authority.host();
     let port = authority.as_str().strip_prefix(host);
     let port = port.map(|rest| rest.strip_prefix(':').unwrap_or(rest));
-    !host.is_empty() && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
+    // Digits alone: `parse` would take a sign.
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    !host.is_empty() && port.is_some_and(is_port)
 }
 
-fn same_authority(one: &Authority, other: &Authority) -> bool {
-    one.host().eq_ignore_ascii_case(other.host()) && one.port_u16() == other.port_u16()
+fn same_authority(one: &Authority, other: &Host<'_>) -> bool {
+    one.host().eq_ignore_ascii_case(&other.name) && one.port_u16() == other.port
 }
 
 /// The `Origin` of a page on another host than `host`; `None` if no page asks, or one of ours.

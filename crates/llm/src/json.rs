@@ -518,45 +518,41 @@ const fn unescape(byte: u8) -> Option<u8> {
 /// control character.
 ///
 /// Prose and code have an escape every few dozen bytes, so three searches by vector instructions
-/// lose what they gain by starting anew. Here one pass asks of whole blocks whether they hold
-/// anything special, and only the block that does is looked at in words. Flags of whole bytes,
-/// joined as words, are the form of it that compilers turn into vector instructions.
+/// lose what they gain by starting anew. Here one pass marks what is special in a block, a whole
+/// byte each, and reads the marks as words: the form of it that compilers turn into vector
+/// instructions.
 fn plain_len(bytes: &[u8]) -> usize {
     const BLOCK: usize = 32;
-    let is_plain = |block: &&[u8; BLOCK]| {
-        let flags = block.map(|byte| match byte {
-            0..0x20 | b'"' | b'\\' => 0xFF_u8,
-            _ => 0,
-        });
-        let (words, _) = flags.as_chunks::<8>();
-        let or = |any, word: &[u8; 8]| any | u64::from_ne_bytes(*word);
-        words.iter().fold(0, or) == 0
-    };
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let plain = blocks.iter().take_while(is_plain).count() * BLOCK;
-    plain + plain_len_by_words(bytes.get(plain..).unwrap_or_default())
-}
-
-/// The same, eight bytes at a time.
-///
-/// Borrows can flag a byte wrongly, but only above one that is flagged rightly, so the lowest flag
-/// is exact.
-fn plain_len_by_words(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let below = |limit: u64, word: u64| word.wrapping_sub(ONES * limit) & !word;
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let flags = (below(0x20, word) | below(1, quote) | below(1, backslash)) & HIGHS;
-        if flags != 0 {
-            return index * 8 + flags.trailing_zeros() as usize / 8;
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        let marks = block.map(|byte| u8::from(is_special(byte)).wrapping_neg());
+        let (words, _) = marks.as_chunks::<8>();
+        if words
+            .iter()
+            .fold(0, |any, word| any | u64::from_le_bytes(*word))
+            != 0
+        {
+            return index * BLOCK + first_mark(words);
         }
     }
-    let is_plain = |&&byte: &&u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    words.len() * 8 + tail.iter().take_while(is_plain).count()
+    let plain = tail.iter().take_while(|&&byte| !is_special(byte)).count();
+    blocks.len() * BLOCK + plain
+}
+
+const fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// The index of the first byte that is marked.
+fn first_mark(words: &[[u8; 8]]) -> usize {
+    let marked = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        (word != 0).then(|| word.trailing_zeros() as usize / 8)
+    };
+    let mut words = words.iter().enumerate();
+    words
+        .find_map(|(index, word)| Some(index * 8 + marked(word)?))
+        .unwrap_or_default()
 }
 
 /// A key or another short string, of which only as much is kept as any name that matters has.

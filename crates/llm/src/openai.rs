@@ -6,10 +6,8 @@
 
 mod figures;
 
-use std::sync::LazyLock;
-
 use bytes::Bytes;
-use memchr::memmem::Finder;
+use memchr::memchr_iter;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -244,34 +242,27 @@ fn says_something(value: &Option<Value>) -> bool {
 }
 
 /// Whether an event may say more than some further content.
+///
+/// Asked of every event, so the three names are looked for in one pass from quote to quote; a name
+/// inside a text only costs the closer look.
 pub(crate) fn is_remarkable(data: &[u8]) -> bool {
-    struct Finders {
-        usage: Finder<'static>,
-        finish: Finder<'static>,
-        error: Finder<'static>,
-    }
-    static FINDERS: LazyLock<Finders> = LazyLock::new(|| Finders {
-        usage: Finder::new("\"usage\""),
-        finish: Finder::new("\"finish_reason\""),
-        error: Finder::new("\"error\""),
-    });
     data.first() != Some(&b'{')
-        || value_begins(data, &FINDERS.usage, b'{')
-        || value_begins(data, &FINDERS.finish, b'"')
-        || FINDERS.error.find(data).is_some()
+        || memchr_iter(b'"', data).any(|at| match data.get(at + 1) {
+            Some(b'u') => value_begins(data, at, b"\"usage\"", b'{'),
+            Some(b'f') => value_begins(data, at, b"\"finish_reason\"", b'"'),
+            Some(b'e') => data[at..].starts_with(b"\"error\""),
+            _ => false,
+        })
 }
 
-/// Whether any field of that name has a value that begins with `byte`.
-fn value_begins(data: &[u8], name: &Finder<'_>, byte: u8) -> bool {
-    let len = name.needle().len();
-    name.find_iter(data).any(|at| {
-        let rest = data.get(at + len..).unwrap_or_default().trim_ascii_start();
-        let value = rest
-            .strip_prefix(b":")
-            .unwrap_or_default()
-            .trim_ascii_start();
-        value.first() == Some(&byte)
-    })
+/// Whether `name` stands at `at` and has a value that begins with `byte`.
+fn value_begins(data: &[u8], at: usize, name: &[u8], byte: u8) -> bool {
+    let Some(rest) = data[at..].strip_prefix(name) else {
+        return false;
+    };
+    let value = rest.trim_ascii_start().strip_prefix(b":");
+    let value = value.unwrap_or_default().trim_ascii_start();
+    value.first() == Some(&byte)
 }
 
 /// Whether data that lacks its terminator is all there.

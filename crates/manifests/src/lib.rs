@@ -69,7 +69,7 @@ pub fn read(files: &[File]) -> Result<Read, Vec<Problem>> {
             .map_or_else(|| file.text.clone(), Arc::from);
         let parsed = tree::parse(&text);
         let mut faults = parsed.faults;
-        reader.begin(text::Text::new(file.name.clone(), text, parsed.secrets));
+        reader.begin(text::Text::new(file.name.clone(), text));
         for document in parsed.documents {
             reader.document(document, &mut faults);
         }

@@ -13,7 +13,7 @@ mod tests;
 use std::ops::Range;
 
 use crate::text::Span;
-use crate::tree::{Node, Value};
+use crate::tree::{self, Node, Value};
 
 /// Endings of keys and header names whose value is secret, with case and punctuation removed.
 /// Endings, so that `maxTokens` and `keyFile` stay readable.
@@ -49,8 +49,17 @@ pub(crate) fn mask(text: &str, secrets: impl Iterator<Item = Range<usize>>) -> S
     String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len()))
 }
 
+/// The spans of secret values in a text, as far as its syntax can be read.
+pub(crate) fn secrets(text: &str) -> Vec<Span> {
+    let mut secrets = Vec::new();
+    for document in &tree::parse(text).documents {
+        collect(document, &mut secrets);
+    }
+    secrets
+}
+
 /// Adds the spans of secret values below `node`.
-pub(crate) fn collect(node: &Node, secrets: &mut Vec<Span>) {
+fn collect(node: &Node, secrets: &mut Vec<Span>) {
     if let Value::Sequence(items) = &node.value {
         items.iter().for_each(|item| collect(item, secrets));
     }

@@ -77,6 +77,9 @@ impl std::error::Error for LoadError {}
 pub(crate) struct Attempt {
     pub(crate) result: Result<Loaded, LoadError>,
     pub(crate) inputs: Inputs,
+    /// What the result was made from. Of no more use, but it takes so long to free that it must not
+    /// stand between a valid set and its taking effect.
+    pub(crate) remains: Option<Box<manifests::Read>>,
 }
 
 /// What a load has read.
@@ -131,6 +134,7 @@ impl Source {
             Place::Environment { port } => Attempt {
                 result: self.load_defaults(*port),
                 inputs: Inputs::default(),
+                remains: None,
             },
         }
     }
@@ -151,11 +155,16 @@ impl Source {
         };
         let contents = references::read(&references);
         let fingerprint = fingerprint(&documents, &contents);
-        let result = read.and_then(|read| {
-            let origins = |violation: &Violation| read.origins.locate(violation);
-            let snapshot = self.compile(&read.resources, &contents, origins)?;
-            Ok(loaded(snapshot, hash(&documents), documents.files.len()))
-        });
+        let (result, remains) = match read {
+            Ok(read) => {
+                let origins = |violation: &Violation| read.origins.locate(violation);
+                let snapshot = self.compile(&read.resources, &contents, origins);
+                let files = documents.files.len();
+                let result = snapshot.map(|snapshot| loaded(snapshot, hash(&documents), files));
+                (result, Some(Box::new(read)))
+            }
+            Err(problems) => (Err(problems), None),
+        };
         let Documents {
             paths: files,
             directories,
@@ -170,6 +179,7 @@ impl Source {
         Attempt {
             result: result.map_err(|problems| LoadError { problems }),
             inputs,
+            remains,
         }
     }
 

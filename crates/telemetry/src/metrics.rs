@@ -93,6 +93,15 @@ impl Metrics {
         }
     }
 
+    /// Count an attempt at a backend, when it is made.
+    pub fn attempt(&self, route: &Arc<str>, backend: &Arc<str>) {
+        let labels = BackendLabels {
+            route: Arc::clone(route),
+            backend: Arc::clone(backend),
+        };
+        self.0.backends.get(&labels).attempts.fetch_add(1, Relaxed);
+    }
+
     /// Count a finished request: [`Self::series`] and [`Series::record`] in one.
     pub fn record(&self, labels: &Labels, record: &RequestRecord<'_>) {
         self.series(labels).record(record);

@@ -36,11 +36,6 @@ impl Series {
         }
     }
 
-    /// Count an attempt at the backend, when it is made.
-    pub fn attempt(&self) {
-        self.backend.attempts.fetch_add(1, Relaxed);
-    }
-
     /// Count a retry at the same backend, after an attempt that failed for `reason`.
     pub fn retry(&self, reason: ErrorType) {
         self.backend.retries.get(reason).fetch_add(1, Relaxed);

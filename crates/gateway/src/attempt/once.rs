@@ -31,8 +31,7 @@ pub(crate) async fn attempt(
 ) -> Result<Box<Begun>, Failed> {
     let backend = &candidate.target.backend;
     exchange.attempt_begins(&backend.name, candidate.endpoint.id());
-    let series = shared.metrics.series(&exchange.labels());
-    series.attempt();
+    shared.metrics.attempt(&routed.rule.route, &backend.name);
     // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
     let sent = pin!(exchange_once(routed, candidate));
     let wrong = match in_time(routed, end, sent).await {

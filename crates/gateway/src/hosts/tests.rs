@@ -45,6 +45,10 @@ fn exactly_one_host_is_believed() {
     check("/", &["user@a"], Err(BadHost::Malformed));
     check("/", &["a/b"], Err(BadHost::Malformed));
     check("/", &["a:"], Ok("a"));
+    check("/", &["a_b:1"], Ok("a_b"));
+    check("/", &["a:+1"], Err(BadHost::Malformed));
+    check("/", &[":80"], Err(BadHost::Malformed));
+    check("http://a:8080/", &["A:8080"], Ok("a"));
     check("/", &["a:0x50"], Err(BadHost::Malformed));
     check("/", &["a:99999"], Err(BadHost::Malformed));
     check("http://a:http/", &["a"], Err(BadHost::Malformed));

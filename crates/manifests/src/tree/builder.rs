@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as EventSpan, Tag};
 
 use super::{Entry, Node, Value};
-use crate::mask;
 use crate::text::{Fault, Point, Span};
 
 /// Levels of nesting; resources need about ten.
@@ -25,8 +24,6 @@ pub(crate) struct Parsed {
     /// The documents that could be read; after a fault of syntax there are no more.
     pub(crate) documents: Vec<Node>,
     pub(crate) faults: Vec<Fault>,
-    /// Values that an excerpt must not show.
-    pub(crate) secrets: Vec<Span>,
 }
 
 /// Reads every document of a text.
@@ -35,11 +32,7 @@ pub(crate) fn parse(text: &str) -> Parsed {
     if let Err(fault) = builder.read(text) {
         builder.parsed.faults.push(fault);
     }
-    let mut parsed = builder.parsed;
-    for document in &parsed.documents {
-        mask::collect(document, &mut parsed.secrets);
-    }
-    parsed
+    builder.parsed
 }
 
 /// A finished node with what expanding it once more would cost.
@@ -287,12 +280,11 @@ fn scalar_node(
         return Err(tag_fault(tag, span));
     }
     let plain = style == ScalarStyle::Plain && tag.is_none();
+    // Copied rather than shrunk where the parser owns it, which costs an allocator several times more.
+    let text = Box::from(&*text);
     Ok(Node {
         span,
-        value: Value::Scalar {
-            text: text.into(),
-            plain,
-        },
+        value: Value::Scalar { text, plain },
     })
 }
 

@@ -183,6 +183,15 @@ impl Chunked {
     fn advance(&mut self, rest: &[u8], data: &mut Vec<u8>) -> Result<usize, Malformed> {
         match (self.phase, rest) {
             (Phase::Data, _) => Ok(self.copy(rest, data)),
+            (Phase::DataCr, [b'\r', b'\n', ..]) => {
+                self.phase = Phase::Size { digits: 0 };
+                Ok(2)
+            }
+            (Phase::Size { digits: 0 }, _) if let Some((size, used)) = usual_size(rest) => {
+                self.left = size;
+                self.phase = Phase::Data;
+                Ok(used)
+            }
             (Phase::Trailers, _) => self.trailers(rest),
             (_, []) => Ok(0),
             (_, [byte, ..]) => {
@@ -268,6 +277,23 @@ impl Chunked {
         }
         Ok(rest.len())
     }
+}
+
+/// The size in a line that holds nothing else and is there whole, unless it ends the body: what
+/// nearly all chunks begin with.
+fn usual_size(line: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    for (at, byte) in line.iter().enumerate().take(9) {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            b'\r' if size > 0 && line.get(at + 1) == Some(&b'\n') => return Some((size, at + 2)),
+            _ => return None,
+        };
+        size = size << 4 | u64::from(digit);
+    }
+    None
 }
 
 fn parse_trailers(lines: &Bytes) -> Result<Option<Box<Trailers>>, Malformed> {

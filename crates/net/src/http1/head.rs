@@ -14,6 +14,9 @@ const BEGINNING: &[u8] = b"HTTP/1.";
 /// Header fields a head can have room for, whatever the limits say.
 const ROOM: usize = 256;
 
+/// Room for fields that whoever passes the response on may add. A map that is full is built anew.
+const SPARE: usize = 8;
+
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
@@ -154,7 +157,7 @@ fn parse(bytes: &Bytes, fields: usize, to_head: bool) -> Result<Head, Malformed>
         })?;
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Malformed("its status is none"))?;
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + SPARE);
     for field in &*parsed.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes())
             .map_err(|_| Malformed("a header field's name is not valid"))?;

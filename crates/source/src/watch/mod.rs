@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::load::{Attempt, Inputs, LoadError, Loaded, Source};
@@ -48,7 +49,7 @@ pub fn watch(source: Source) -> Result<(watch::Receiver<State>, Watcher), LoadEr
     if source.fingerprint(references) != attempt.inputs.fingerprint {
         attempt = source.attempt(references);
     }
-    let Attempt { result, inputs } = attempt;
+    let Attempt { result, inputs, .. } = attempt;
     let loaded = Arc::new(result?);
     let (states, receiver) = watch::channel(State {
         generation: 1,
@@ -92,8 +93,7 @@ impl Watcher {
                 _ = poll.tick() => {}
             }
             if self.has_changed().await {
-                self.events.settle().await;
-                self.reload().await;
+                self.take_change().await;
             }
         }
     }
@@ -104,22 +104,52 @@ impl Watcher {
         now.is_some_and(|now| now != self.inputs.fingerprint)
     }
 
-    /// Loads until nothing new is to be watched, so that no change is missed between reading a
-    /// file's name and watching it.
+    /// Loads what has changed. Loading goes on while it is waited for the change to be complete;
+    /// if more has changed by then, what was loaded is forgotten.
+    async fn take_change(&mut self) {
+        let attempt = self.attempt();
+        self.events.settle().await;
+        let Some(attempt) = attempt.await.ok() else {
+            return;
+        };
+        self.inputs = attempt.inputs.clone();
+        if self.has_changed().await {
+            drop(attempt);
+            return self.reload().await;
+        }
+        self.take(attempt).await;
+    }
+
     async fn reload(&mut self) {
+        if let Ok(attempt) = self.attempt().await {
+            self.take(attempt).await;
+        }
+    }
+
+    /// Publishes an attempt, or loads again until nothing new is to be watched, so that no change is
+    /// missed between reading a file's name and watching it.
+    async fn take(&mut self, mut attempt: Attempt) {
         loop {
-            let (source, known) = (self.source.clone(), self.inputs.references.clone());
-            let Some(attempt) = blocking(move || source.attempt(&known)).await else {
-                return;
-            };
             self.inputs = attempt.inputs;
             if !self
                 .events
                 .watch(&Interests::of(&self.source, &self.inputs))
             {
-                return self.publish(attempt.result);
+                break;
+            }
+            match self.attempt().await {
+                Ok(again) => attempt = again,
+                Err(_) => return,
             }
         }
+        self.publish(attempt.result);
+        blocking(move || drop(attempt.remains)).await;
+    }
+
+    /// Begins to load at once. Fails only if the runtime is shutting down.
+    fn attempt(&self) -> JoinHandle<Attempt> {
+        let (source, known) = (self.source.clone(), self.inputs.references.clone());
+        tokio::task::spawn_blocking(move || source.attempt(&known))
     }
 
     fn publish(&mut self, result: Result<Loaded, LoadError>) {

@@ -45,9 +45,10 @@ fn exposition() {
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry, MetricsConfig::default());
     let series = metrics.series(&labels("chat", "llama"));
-    series.attempt();
+    let attempted = labels("chat", "llama");
+    metrics.attempt(&attempted.route, &attempted.backend);
     series.retry(ErrorType::ConnectFailed);
-    series.attempt();
+    metrics.attempt(&attempted.route, &attempted.backend);
     series.record(&full_record());
     series.fallback(ErrorType::Overloaded);
     metrics.record(&Labels::default(), &bare_record());
