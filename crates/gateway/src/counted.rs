@@ -1,4 +1,5 @@
-//! A request body that is counted as it arrives, for the books.
+//! A request body that is counted as it arrives, for the books, and whose trailers say no more than
+//! its head may.
 //!
 //! The count outlives the body: how much of it came is known only when the exchange is settled,
 //! and by then the body may have long been dropped, or broken off half-way.
@@ -11,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use net::listener::RequestBody;
+
+use crate::headers::{strip_control, strip_hop_by_hop};
 
 /// Bytes of a body received so far. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -51,12 +54,17 @@ impl Body for Counted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            self.received.add(data.len() as u64);
-        }
-        Poll::Ready(polled)
+        Poll::Ready(polled.map(|frame| {
+            let mut frame = frame?;
+            if let Some(data) = frame.data_ref() {
+                self.received.add(data.len() as u64);
+            }
+            if let Some(trailers) = frame.trailers_mut() {
+                strip_control(trailers);
+                strip_hop_by_hop(trailers);
+            }
+            Ok(frame)
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

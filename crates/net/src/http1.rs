@@ -17,7 +17,9 @@ mod request;
 
 pub use body::BodyReader;
 pub use head::{Head, HeadLimits, HeadReader};
-pub(crate) use request::{Framing, encode_chunk_size, encode_head, encode_trailers};
+pub(crate) use request::{
+    Framing, announced_trailers, encode_chunk_size, encode_head, encode_trailers, expects_body,
+};
 
 /// Why bytes are no HTTP/1.1 response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,9 +16,12 @@ pub(super) struct Figures {
     count: Option<u64>,
     prompt: Option<u64>,
     completion: Option<u64>,
-    /// In the object itself `prompt_cache_hit_tokens`, as DeepSeek has it; in its details
-    /// `cached_tokens`.
+    /// As DeepSeek has it.
     cache_hit: Option<u64>,
+    /// `cached_tokens` and `reasoning_tokens` of this very object, which count where it is details.
+    own_cached: Option<u64>,
+    own_reasoning: Option<u64>,
+    /// The same of its details.
     cached: Option<u64>,
     reasoning: Option<u64>,
 }
@@ -39,10 +42,10 @@ impl Figures {
             Name::PromptTokens => self.prompt = value.count,
             Name::CompletionTokens => self.completion = value.count,
             Name::PromptCacheHitTokens => self.cache_hit = value.count,
-            Name::PromptTokensDetails => self.cached = value.cached,
-            Name::CompletionTokensDetails => self.reasoning = value.reasoning,
-            Name::CachedTokens => self.cached = value.count,
-            Name::ReasoningTokens => self.reasoning = value.count,
+            Name::PromptTokensDetails => self.cached = value.own_cached,
+            Name::CompletionTokensDetails => self.reasoning = value.own_reasoning,
+            Name::CachedTokens => self.own_cached = value.count,
+            Name::ReasoningTokens => self.own_reasoning = value.count,
             Name::Other => {}
         }
     }

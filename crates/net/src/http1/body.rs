@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::Malformed;
 
-/// Bytes of chunk extensions in one body. Nobody uses them; a body of nothing else would keep a
+/// Bytes of chunk extensions in one body, blanks included. Nobody uses them; a body of nothing else would keep a
 /// reader busy without giving it anything.
 const MAX_EXTENSIONS: u32 = 16 << 10;
 
@@ -176,6 +176,9 @@ impl Chunked {
                 Err(malformed) => self.phase = Phase::Broken(malformed),
             }
         }
+        if data.len() < data.capacity() / 2 {
+            data.shrink_to_fit();
+        }
         (Bytes::from(data), at)
     }
 
@@ -228,7 +231,10 @@ impl Chunked {
         match (self.phase, byte) {
             (Phase::Size { digits }, _) if byte.is_ascii_hexdigit() => self.digit(digits, byte),
             (Phase::Size { digits: 1.. } | Phase::AfterSize, b'\r') => Ok(Phase::SizeLf),
-            (Phase::Size { digits: 1.. } | Phase::AfterSize, b' ' | b'\t') => Ok(Phase::AfterSize),
+            (Phase::Size { digits: 1.. } | Phase::AfterSize, b' ' | b'\t') => {
+                self.extension()?;
+                Ok(Phase::AfterSize)
+            }
             (Phase::Size { digits: 1.. } | Phase::AfterSize, b';') => Ok(Phase::Extension),
             (Phase::Size { .. } | Phase::AfterSize, _) => Err(Malformed("a chunk's size is none")),
             (Phase::Extension, b'\r') => Ok(Phase::SizeLf),

@@ -36,8 +36,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// What reads the body that follows.
     pub body: BodyReader,
-    /// Whether the peer keeps the connection when the body has ended. After a body that ends with
-    /// the connection nothing is left to keep.
+    /// Whether the connection can be used again when the body has ended. Not after a body that ends
+    /// with it, and not if it was said both ways where the body ends.
     pub keep_alive: bool,
 }
 
@@ -168,8 +168,10 @@ fn parse(bytes: &Bytes, fields: usize, to_head: bool) -> Result<Head, Malformed>
             .map_err(|_| Malformed("its head has too many fields"))?;
     }
     let modern = parsed.version == Some(1);
+    let two_opinions =
+        headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
     let body = framing(status, &mut headers, modern, to_head)?;
-    let keep_alive = keeps_alive(&headers, modern) && !body.ends_with_connection();
+    let keep_alive = keeps_alive(&headers, modern) && !two_opinions && !body.ends_with_connection();
     Ok(Head {
         status,
         headers,
@@ -185,23 +187,26 @@ fn framing(
     modern: bool,
     to_head: bool,
 ) -> Result<BodyReader, Malformed> {
-    let chunked = is_chunked(headers, modern)?;
-    if chunked {
-        // It must not be passed on beside the other; which of them somebody believes is unknown.
-        headers.remove(CONTENT_LENGTH);
-    }
-    let length = content_length(headers)?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(BodyReader::until_close());
     }
-    if to_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+    let none = status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
+    if none || to_head {
+        // What is said of a body that is not there matters to nobody who could be misled by it.
+        if content_length(headers).is_err() {
+            headers.remove(CONTENT_LENGTH);
+        }
         return Ok(BodyReader::length(0));
     }
-    Ok(match length {
-        _ if chunked => BodyReader::chunked(),
-        Some(length) => BodyReader::length(length),
-        None => BodyReader::until_close(),
-    })
+    if is_chunked(headers, modern)? {
+        // It must not be passed on beside the other; which of them somebody believes is unknown.
+        headers.remove(CONTENT_LENGTH);
+        return Ok(BodyReader::chunked());
+    }
+    let length = content_length(headers)?;
+    Ok(length.map_or_else(BodyReader::until_close, BodyReader::length))
 }
 
 /// Whether the body comes in chunks. Any other coding was not asked for, and cannot be read.
@@ -255,9 +260,5 @@ fn keeps_alive(headers: &HeaderMap, modern: bool) -> bool {
             options.any(|option| option.trim_ascii().eq_ignore_ascii_case(what))
         })
     };
-    if modern {
-        !says(b"close")
-    } else {
-        says(b"keep-alive")
-    }
+    !says(b"close") && (modern || says(b"keep-alive"))
 }

@@ -24,7 +24,7 @@ pub(crate) enum Framing {
 impl Framing {
     /// The framing of a request. A length that a header tells is not asked: it may have been
     /// written for another body, and the rest of this one would then be the next request.
-    fn of(request: &Request<Body>) -> Self {
+    pub(crate) fn of(request: &Request<Body>) -> Self {
         let body = request.body();
         match body.size_hint().exact() {
             Some(0) if expects_body(request.method()) => Self::Length(0),
@@ -37,18 +37,21 @@ impl Framing {
 }
 
 /// Whether a request of this method says so when it has no body (RFC 9110, section 8.6).
-fn expects_body(method: &Method) -> bool {
+pub(crate) fn expects_body(method: &Method) -> bool {
     *method == Method::POST || *method == Method::PUT || *method == Method::PATCH
 }
 
-/// The head of a request, and what its body will be framed by.
-pub(crate) fn encode_head(request: &Request<Body>) -> (Bytes, Framing) {
-    let framing = Framing::of(request);
+/// The head of a request whose body will be framed so.
+pub(crate) fn encode_head(request: &Request<Body>, framing: Framing) -> Bytes {
     let mut head = Vec::with_capacity(length_of_head(request));
     head.extend_from_slice(request.method().as_str().as_bytes());
     head.push(b' ');
     let target = request.uri().path_and_query();
-    head.extend_from_slice(target.map_or("/", |target| target.as_str()).as_bytes());
+    let target = target.map_or("/", |target| target.as_str());
+    if target.starts_with('?') {
+        head.push(b'/');
+    }
+    head.extend_from_slice(target.as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
     for (name, value) in request.headers() {
         if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING {
@@ -64,7 +67,7 @@ pub(crate) fn encode_head(request: &Request<Body>) -> (Bytes, Framing) {
         Framing::Chunked => push_field(&mut head, &TRANSFER_ENCODING, b"chunked"),
     }
     head.extend_from_slice(b"\r\n");
-    (Bytes::from(head), framing)
+    Bytes::from(head)
 }
 
 /// At least the bytes of the head, so that it is allocated once.
@@ -89,12 +92,23 @@ pub(crate) fn encode_chunk_size(length: usize) -> Bytes {
     Bytes::from(format!("{length:x}\r\n"))
 }
 
-/// What stands after the last chunk: trailer fields that may be ones (RFC 9110, section 6.5.1),
-/// and the end.
-pub(crate) fn encode_trailers(fields: &HeaderMap) -> Bytes {
+/// The fields that `Trailer` names.
+pub(crate) fn announced_trailers(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(TRAILER).iter();
+    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
+/// What stands after the last chunk: trailer fields that may be ones (RFC 9110, section 6.5.1) and
+/// were `announced`, and the end.
+pub(crate) fn encode_trailers(fields: &HeaderMap, announced: &[HeaderName]) -> Bytes {
     let mut trailers = b"0\r\n".to_vec();
-    for (name, value) in fields.iter().filter(|(name, _)| may_trail(name)) {
-        push_field(&mut trailers, name, value.as_bytes());
+    for (name, value) in fields {
+        if may_trail(name) && announced.contains(name) {
+            push_field(&mut trailers, name, value.as_bytes());
+        }
     }
     trailers.extend_from_slice(b"\r\n");
     Bytes::from(trailers)

@@ -110,6 +110,13 @@ fn the_end_is_where_the_head_says() {
         "5\r\nhello\r\n0\r\n\r\n",
         "hello",
         true,
+        false,
+    );
+    check(
+        "200 OK\r\ntransfer-encoding: chunked",
+        "5\r\nhello\r\n0\r\n\r\n",
+        "hello",
+        true,
         true,
     );
     check("204 No Content\r\ncontent-length: 5", "", "", true, true);
@@ -139,6 +146,10 @@ fn old_servers_and_head_requests() {
     };
     assert!(!old("").keep_alive);
     assert!(old("connection: Keep-Alive\r\n").keep_alive);
+    assert!(!old("connection: keep-alive, close\r\n").keep_alive);
+    let nothing =
+        whole("HTTP/1.0 304 Not Modified\r\ntransfer-encoding: x\r\ncontent-length: y\r\n\r\n");
+    assert!(nothing.over && nothing.headers.get("content-length").is_none());
     let to_head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
     let seen = read([&to_head[..]], true);
     assert!(seen.over && seen.keep_alive);
@@ -298,7 +309,9 @@ fn chunks_that_came_together_are_one_piece_of_their_size() {
 #[test]
 fn a_head_is_written() {
     let check = |request: http::request::Builder, body: Body, expect: &str, framing: Framing| {
-        let (head, framed) = encode_head(&request.body(body).unwrap());
+        let request = request.body(body).unwrap();
+        let framed = Framing::of(&request);
+        let head = encode_head(&request, framed);
         assert_eq!(
             (std::str::from_utf8(&head).unwrap(), framed),
             (expect, framing)
@@ -327,6 +340,12 @@ fn a_head_is_written() {
         Framing::Length(0),
     );
     check(
+        Request::get("http://a?b"),
+        Body::Empty,
+        "GET /?b HTTP/1.1\r\n\r\n",
+        Framing::None,
+    );
+    check(
         Request::options("*"),
         Body::Empty,
         "OPTIONS * HTTP/1.1\r\n\r\n",
@@ -340,7 +359,14 @@ fn trailers_are_written_but_for_those_that_frame() {
     for name in ["x-sum", "content-length", "transfer-encoding", "host"] {
         fields.insert(name, "1".parse().unwrap());
     }
-    assert_eq!(encode_trailers(&fields), "0\r\nx-sum: 1\r\n\r\n");
+    let mut headers = HeaderMap::new();
+    headers.insert("trailer", "X-Sum, host".parse().unwrap());
+    let announced = announced_trailers(&headers);
+    assert_eq!(
+        encode_trailers(&fields, &announced),
+        "0\r\nx-sum: 1\r\n\r\n"
+    );
+    assert_eq!(encode_trailers(&fields, &[]), "0\r\n\r\n");
     assert_eq!(encode_chunk_size(255), "ff\r\n");
 }
 
@@ -389,7 +415,7 @@ proptest! {
             wire.extend_from_slice(chunk);
             wire.extend_from_slice(b"\r\n");
         }
-        wire.extend_from_slice(&encode_trailers(&HeaderMap::new()));
+        wire.extend_from_slice(&encode_trailers(&HeaderMap::new(), &[]));
         let seen = read([&wire[..]], false);
         prop_assert_eq!(seen.body, chunks.concat());
         prop_assert!(seen.over && seen.keep_alive && seen.wrong.is_none());

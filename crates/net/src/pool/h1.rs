@@ -18,7 +18,7 @@ mod outgoing;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -26,6 +26,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use self::outgoing::Outgoing;
@@ -89,13 +90,11 @@ impl H1 {
     /// Not an `async fn`, which would carry the request, already handed over, in every future.
     pub(super) fn send<'a>(
         mut self: Box<Self>,
-        mut request: Request<Body>,
+        request: Request<Body>,
         target: &'a Target,
     ) -> impl Future<Output = Result<Response<UpstreamBody>, Box<Failed>>> + use<'a> {
         let to_head = request.method() == Method::HEAD;
-        let begun = to_http1(&mut request, target)
-            .map(|()| self.outgoing.begin(request))
-            .map_err(|kind| Failed::before_sending(kind, target));
+        let begun = self.begin(request, target);
         async move {
             begun?;
             match poll_fn(|cx| self.poll_head(cx, to_head)).await {
@@ -106,6 +105,17 @@ impl H1 {
                 })),
             }
         }
+    }
+
+    /// Nothing is written here; that a connection just opened is closed already is seen before
+    /// anything is, as for one that was idle.
+    fn begin(&mut self, mut request: Request<Body>, target: &Target) -> Result<(), Box<Failed>> {
+        to_http1(&mut request, target).map_err(|kind| Failed::before_sending(kind, target))?;
+        if !self.used && self.has_input() {
+            return Err(Failed::before_sending(SendErrorKind::Closed, target));
+        }
+        self.outgoing.begin(request);
+        Ok(())
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, to_head: bool) -> Poll<Result<Head, Broken>> {
@@ -209,13 +219,23 @@ impl H1 {
                 self.keep_alive &= all_of_body;
                 Poll::Ready(Ok(()))
             }
-            Ok(None) if self.body.ends_with_connection() => {
-                self.body = BodyReader::ended();
-                Poll::Ready(Ok(()))
-            }
-            Ok(None) => Poll::Ready(Err(BodyError::UpstreamClosed)),
+            Ok(None) => Poll::Ready(self.input_ended()),
             Err(error) => Poll::Ready(Err(BodyError::UpstreamFailed(error))),
         }
+    }
+
+    /// The peer has closed. That ends a body without a length, unless the peer took no more of the
+    /// request before: then the connection was reset, and writing may have been told in place of
+    /// reading.
+    fn input_ended(&mut self) -> Result<(), BodyError> {
+        if let Some(failure) = self.outgoing.take_failure() {
+            return Err(BodyError::UpstreamFailed(failure));
+        }
+        if !self.body.ends_with_connection() {
+            return Err(BodyError::UpstreamClosed);
+        }
+        self.body = BodyReader::ended();
+        Ok(())
     }
 
     /// Whether all of the response has been taken.
@@ -245,8 +265,19 @@ impl H1 {
     /// peer has closed it, or sent what nobody asked for.
     pub(super) fn is_stale(&mut self) -> bool {
         let clean = self.keep_alive && self.is_over() && self.outgoing.is_whole();
-        let mut cx = Context::from_waker(Waker::noop());
-        !clean || poll_read(&mut self.io, &mut cx, |_| ()).is_ready()
+        !clean || self.has_input()
+    }
+
+    /// Whether there is something to read, be it the end.
+    fn has_input(&mut self) -> bool {
+        // Unconstrained, because with the task's budget spent the socket would not be looked at.
+        let look = pin!(unconstrained(poll_fn(|cx| poll_read(
+            &mut self.io,
+            cx,
+            |_| ()
+        ))));
+        look.poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
     }
 
     /// Ends HTTP on the connection after a `101`.

@@ -51,6 +51,14 @@ fn missing_classes_are_not_zero() {
     );
     let deepseek = plain(r#"{"usage":{"prompt_cache_hit_tokens":2}}"#).usage;
     assert_eq!(deepseek.and_then(|usage| usage.cached_input), Some(2));
+    // SGLang has a count of its own at the top, which is 0 where nothing was counted.
+    let sglang = plain(
+        r#"{"usage":{"completion_tokens_details":{"reasoning_tokens":7},"reasoning_tokens":0,
+            "cached_tokens":1}}"#,
+    )
+    .usage
+    .unwrap();
+    assert_eq!((sglang.reasoning, sglang.cached_input), (Some(7), None));
     assert_eq!(plain(r#"{"usage":null}"#).usage, None);
     assert_eq!(
         plain(r#"{"usage":{"prompt_tokens":"3"}}"#).usage,

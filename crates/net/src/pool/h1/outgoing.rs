@@ -7,11 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::Request;
-use http_body::Body as _;
+use http::header::HeaderName;
+use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
 
 use crate::body::{Body, BodyError};
-use crate::http1::{Framing, encode_chunk_size, encode_head, encode_trailers};
+use crate::http1::{
+    Framing, announced_trailers, encode_chunk_size, encode_head, encode_trailers, expects_body,
+};
 use crate::pool::io::Io;
 
 /// Bytes taken from a body before they are written. More would only wait here; less would cost
@@ -29,6 +32,10 @@ pub(super) struct Outgoing {
     /// Gone when all of it has been taken, or nothing more can be sent.
     body: Option<Body>,
     framing: Framing,
+    /// A request whose framing shows with the first frame of its body.
+    undecided: Option<Box<Request<Body>>>,
+    /// The trailer fields that the head announces.
+    announced: Vec<HeaderName>,
     written: bool,
     unflushed: bool,
     failure: Option<io::Error>,
@@ -42,6 +49,8 @@ impl Outgoing {
             waiting: 0,
             body: None,
             framing: Framing::None,
+            undecided: None,
+            announced: Vec::new(),
             written: false,
             unflushed: false,
             failure: None,
@@ -50,12 +59,43 @@ impl Outgoing {
 
     /// Begins with another request.
     pub(super) fn begin(&mut self, request: Request<Body>) {
-        let (head, framing) = encode_head(&request);
-        self.framing = framing;
         self.written = false;
-        self.push(head);
+        match Framing::of(&request) {
+            // Over HTTP/2 a body may turn out to be none, and what is sent for a `GET` then must not
+            // look like one.
+            Framing::Chunked if !expects_body(request.method()) => {
+                self.undecided = Some(Box::new(request));
+            }
+            framing => self.begin_framed(request, framing),
+        }
+    }
+
+    fn begin_framed(&mut self, request: Request<Body>, framing: Framing) {
+        self.framing = framing;
+        self.announced = match framing {
+            Framing::Chunked => announced_trailers(request.headers()),
+            _ => Vec::new(),
+        };
+        self.push(encode_head(&request, framing));
         let more = !matches!(framing, Framing::None | Framing::Length(0));
         self.body = more.then(|| request.into_body());
+    }
+
+    /// Looks at the first frame of a body that may be none.
+    fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(request) = &mut self.undecided else {
+            return Poll::Ready(Ok(()));
+        };
+        let first = ready!(Pin::new(request.body_mut()).poll_frame(cx)).transpose()?;
+        let Some(request) = self.undecided.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let framing = match &first {
+            Some(_) => Framing::Chunked,
+            None => Framing::None,
+        };
+        self.begin_framed(*request, framing);
+        Poll::Ready(first.map_or(Ok(()), |frame| self.take_frame(frame)))
     }
 
     /// Whether all of the request has been written.
@@ -84,6 +124,7 @@ impl Outgoing {
         io: &mut Io,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BodyError>> {
+        ready!(self.poll_decision(cx))?;
         while !self.is_over() {
             let starved = self.take_frames(cx)?.is_pending();
             match ready!(self.poll_write(io, cx)) {
@@ -97,7 +138,7 @@ impl Outgoing {
 
     /// Whether there is nothing more to write.
     fn is_over(&self) -> bool {
-        self.body.is_none() && self.pieces.is_empty() && !self.unflushed
+        self.undecided.is_none() && self.body.is_none() && self.pieces.is_empty() && !self.unflushed
     }
 
     /// Takes frames from the body: until enough wait, it ends, or it has none now (`Pending`).
@@ -106,13 +147,19 @@ impl Outgoing {
             let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
                 return Ok(Poll::Pending);
             };
-            match frame.transpose()?.map(http_body::Frame::into_data) {
-                Some(Ok(data)) => self.push_data(data)?,
-                Some(Err(trailers)) => self.end(trailers.into_trailers().ok().as_ref())?,
+            match frame.transpose()? {
+                Some(frame) => self.take_frame(frame)?,
                 None => self.end(None)?,
             }
         }
         Ok(Poll::Ready(()))
+    }
+
+    fn take_frame(&mut self, frame: Frame<Bytes>) -> Result<(), BodyError> {
+        match frame.into_data() {
+            Ok(data) => self.push_data(data),
+            Err(trailers) => self.end(trailers.into_trailers().ok().as_ref()),
+        }
     }
 
     fn push_data(&mut self, data: Bytes) -> Result<(), BodyError> {
@@ -140,7 +187,9 @@ impl Outgoing {
     fn end(&mut self, trailers: Option<&http::HeaderMap>) -> Result<(), BodyError> {
         self.body = None;
         match (self.framing, trailers) {
-            (Framing::Chunked, Some(trailers)) => self.push(encode_trailers(trailers)),
+            (Framing::Chunked, Some(trailers)) => {
+                self.push(encode_trailers(trailers, &self.announced));
+            }
             (Framing::Chunked, None) => self.push(Bytes::from_static(b"0\r\n\r\n")),
             (Framing::Length(1..), _) => {
                 return Err(BodyError::Other("it is shorter than its length".into()));
@@ -191,6 +240,7 @@ impl Outgoing {
         self.pieces.clear();
         self.waiting = 0;
         self.body = None;
+        self.undecided = None;
         self.unflushed = false;
         self.failure = Some(failure);
     }

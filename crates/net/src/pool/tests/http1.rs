@@ -565,3 +565,121 @@ async fn a_spent_budget_delays_but_never_hangs() {
         assert_eq!(within(starved).await.unwrap(), "hi", "{left}");
     }
 }
+
+/// However many connections the peer has closed, and however little the task may still do.
+#[tokio::test]
+async fn a_request_is_never_put_on_a_connection_that_is_known_to_be_closed() {
+    for left in [0, 1, 2, 128] {
+        let tasks = Tasks::new();
+        let (answered, close) = (
+            Arc::new(tokio::sync::Barrier::new(4)),
+            Arc::new(Notify::new()),
+        );
+        let closing = close.clone();
+        let address = raw(&tasks, move |number, mut tcp| {
+            let (answered, close) = (answered.clone(), closing.clone());
+            async move {
+                head(&mut tcp).await.unwrap();
+                if number < 4 {
+                    answered.wait().await;
+                }
+                let closed = close.notified();
+                tcp.write_all(HELLO.as_bytes()).await.unwrap();
+                closed.await;
+            }
+        })
+        .await;
+        let (pool, target) = (pool(), plain(address, Protocol::Http1));
+        let exchange = async || text(send(&pool, &target, get("/")).await.unwrap()).await;
+        tokio::join!(exchange(), exchange(), exchange(), exchange());
+        assert_eq!(pool.stats().idle, 4);
+        close.notify_waiters();
+        // Until the ends have arrived, which nobody looks for before the next request.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (sending, target) = (pool.clone(), target.clone());
+        let starved = tasks.spawn(
+            "starved",
+            Starved {
+                inner: Box::pin(
+                    async move { sending.send(&target, post(Body::Empty), PATIENCE).await },
+                ),
+                left,
+                turn: 0,
+            },
+        );
+        let response = within(starved).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{left}");
+        assert_eq!(pool.stats().connects, 5, "{left}");
+        tasks.abort_all();
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_asked_for_are_no_answer() {
+    let tasks = Tasks::new();
+    let address = raw(&tasks, |_, mut tcp| async move {
+        head(&mut tcp).await.unwrap();
+        tcp.write_all(HELLO.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let _ = tcp
+            .write_all(HELLO.replace("hello", "other").as_bytes())
+            .await;
+        head(&mut tcp).await;
+    })
+    .await;
+    let (pool, target) = (pool(), plain(address, Protocol::Http1));
+    text(send(&pool, &target, get("/")).await.unwrap()).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(
+        text(send(&pool, &target, get("/")).await.unwrap()).await,
+        "hello"
+    );
+    assert_eq!(pool.stats().connects, 2);
+}
+
+/// A body of so many pieces, whose length is not known.
+struct Pieces(usize);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        cx.waker().wake_by_ref();
+        match self.0.checked_sub(1) {
+            None => Poll::Ready(None),
+            Some(left) => {
+                self.0 = left;
+                Poll::Ready(Some(Ok(http_body::Frame::data("piece".into()))))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_get_has_a_body_only_if_something_comes_of_it() {
+    let tasks = Tasks::new();
+    let (heads, mut seen) = mpsc::unbounded_channel();
+    let address = raw(&tasks, move |_, mut tcp| {
+        let heads = heads.clone();
+        async move {
+            heads.send(head(&mut tcp).await.unwrap()).unwrap();
+            tcp.write_all(HELLO.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let (pool, target) = (pool(), plain(address, Protocol::Http1));
+    for (pieces, chunked) in [(0, false), (1, true), (2, true)] {
+        let request = get("/").map(|_| Body::boxed(Pieces(pieces)));
+        text(send(&pool, &target, request).await.unwrap()).await;
+        let head = seen.recv().await.unwrap();
+        assert_eq!(
+            head.contains("transfer-encoding: chunked"),
+            chunked,
+            "{head}"
+        );
+    }
+}
