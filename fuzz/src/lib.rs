@@ -58,6 +58,11 @@ pub const TARGETS: &[Target] = &[
         run: targets::splice::run,
     },
     Target {
+        name: "response",
+        form: "http",
+        run: targets::response::run,
+    },
+    Target {
         name: "configuration",
         form: "configuration",
         run: targets::configuration::run,

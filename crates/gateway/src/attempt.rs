@@ -59,15 +59,16 @@ pub(crate) async fn run(
     let mut targets = Targets::new(&routed.rule, runtime);
     let mut last: Option<Failed> = None;
     loop {
-        if is_over(end) {
+        let now = Instant::now();
+        if is_over(end, now) {
             return Err(Failure::timeout(Timeout::Request, &routed.rule.timeouts));
         }
         let free = last.as_ref().is_some_and(|failed| failed.free);
-        let mut candidate = match targets.next(routed.cost, free, shared.clock.now()) {
+        let mut candidate = match targets.next(routed.cost, free, shared.clock.at(now)) {
             Ok(candidate) => candidate,
             Err(exhausted) => return give_up(last, Some(exhausted), routed),
         };
-        let place = Place::new(&mut candidate, shared);
+        let place = Place::new(&mut candidate, shared, now);
         if candidate.again && !back_off(routed, exchange.attempts, end).await {
             return give_up(last, None, routed);
         }
@@ -86,8 +87,8 @@ pub(crate) async fn run(
 }
 
 /// Whether the time for the whole request is over: nothing more may be sent then.
-fn is_over(end: Option<Instant>) -> bool {
-    end.is_some_and(|end| Instant::now() >= end)
+fn is_over(end: Option<Instant>, now: Instant) -> bool {
+    end.is_some_and(|end| now >= end)
 }
 
 /// Counts a retry or a fallback, by what the attempt before it failed of.
@@ -107,7 +108,7 @@ fn note_repeat(shared: &Shared, exchange: &Exchange, last: Option<&Failed>, next
 async fn back_off(routed: &Routed, attempts: u32, end: Option<Instant>) -> bool {
     let longest = routed.rule.retry.backoff(attempts.saturating_sub(1));
     let wait = longest.mul_f64(fastrand::f64());
-    if is_over(end.and_then(|end| end.checked_sub(wait))) {
+    if is_over(end, Instant::now() + wait) {
         return false;
     }
     tokio::time::sleep(wait).await;

@@ -265,8 +265,8 @@ impl Proxied {
     fn feed(&mut self, chunk: Bytes) {
         let Some(open) = &mut self.open else { return };
         let fed = open.tap.feed(chunk, &mut self.scratch);
-        if open.tap.has_begun() {
-            open.exchange.first_token_now();
+        if open.exchange.first_token.is_none() && open.tap.has_begun() {
+            open.exchange.first_token_at(Instant::now());
         }
         self.ready.append(&mut self.scratch);
         if let Err(too_long) = fed {

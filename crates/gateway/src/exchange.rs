@@ -108,12 +108,17 @@ impl Exchange {
     }
 
     /// An attempt at an upstream begins.
-    pub(crate) fn attempt_begins(&mut self, backend: &Arc<str>, endpoint: &balance::EndpointId) {
+    pub(crate) fn attempt_begins(
+        &mut self,
+        backend: &Arc<str>,
+        endpoint: &balance::EndpointId,
+        now: Instant,
+    ) {
         self.attempts += 1;
         self.backend = Some(Arc::clone(backend));
         self.endpoint = Some(endpoint.clone());
-        let now = self.started.elapsed();
-        self.upstream.begin(now);
+        self.upstream
+            .begin(now.saturating_duration_since(self.started));
     }
 
     /// The upstream call under way has ended, well or not.
@@ -123,9 +128,9 @@ impl Exchange {
     }
 
     /// The first token reached the gateway.
-    pub(crate) fn first_token_now(&mut self) {
+    pub(crate) fn first_token_at(&mut self, now: Instant) {
         if self.first_token.is_none() {
-            self.first_token = Some(self.started.elapsed());
+            self.first_token = Some(now.saturating_duration_since(self.started));
         }
     }
 

@@ -55,7 +55,13 @@ impl Clock {
 
     /// Time since the start.
     pub(crate) fn now(&self) -> Time {
-        let nanos = self.epoch.elapsed().as_nanos();
+        self.at(Instant::now())
+    }
+
+    /// Time from the start to `now`. Reading the clock is cheap, but a request passes many places
+    /// that want to know the time, and those beside each other may as well agree on it.
+    pub(crate) fn at(&self, now: Instant) -> Time {
+        let nanos = now.saturating_duration_since(self.epoch).as_nanos();
         Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

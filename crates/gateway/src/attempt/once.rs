@@ -30,11 +30,12 @@ pub(crate) async fn attempt(
     end: Option<Instant>,
 ) -> Result<Box<Begun>, Failed> {
     let backend = &candidate.target.backend;
-    exchange.attempt_begins(&backend.name, candidate.endpoint.id());
+    let now = Instant::now();
+    exchange.attempt_begins(&backend.name, candidate.endpoint.id(), now);
     shared.metrics.attempt(&routed.rule.route, &backend.name);
     // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
     let sent = pin!(exchange_once(routed, candidate));
-    let wrong = match in_time(routed, end, sent).await {
+    let wrong = match in_time(deadline(routed, end, now), sent).await {
         Ok((head, held)) => return Ok(begin(exchange, head, held, place, end)),
         Err(wrong) => wrong,
     };
@@ -98,25 +99,24 @@ impl Wrong {
 ///
 /// `firstToken` bounds streams alone: a plain answer comes when all of it is generated, so there
 /// is no first token to wait for; `backendRequest` can bound those.
-fn deadline(routed: &Routed, end: Option<Instant>) -> Option<(Timeout, Instant)> {
+fn deadline(routed: &Routed, end: Option<Instant>, now: Instant) -> Option<(Timeout, Instant)> {
     let timeouts = &routed.rule.timeouts;
     let own = if routed.is_streamed() {
         (Timeout::FirstToken, timeouts.first_token)
     } else {
         (Timeout::BackendRequest, timeouts.backend_request)
     };
-    let own = own.1.map(|limit| (own.0, Instant::now() + limit));
+    let own = own.1.map(|limit| (own.0, now + limit));
     let total = end.map(|end| (Timeout::Request, end));
     own.into_iter().chain(total).min_by_key(|(_, at)| *at)
 }
 
 /// Waits for an attempt no longer than the timeouts allow.
 async fn in_time<T>(
-    routed: &Routed,
-    end: Option<Instant>,
+    deadline: Option<(Timeout, Instant)>,
     attempt: Pin<&mut impl Future<Output = Result<T, Wrong>>>,
 ) -> Result<T, Wrong> {
-    let Some((timeout, at)) = deadline(routed, end) else {
+    let Some((timeout, at)) = deadline else {
         return attempt.await;
     };
     match tokio::time::timeout_at(at, attempt).await {
@@ -196,11 +196,12 @@ fn begin(
     mut place: Place,
     end: Option<Instant>,
 ) -> Box<Begun> {
+    let now = Instant::now();
     if held.has_content() {
-        exchange.first_token_now();
+        exchange.first_token_at(now);
     }
     if !head.status.is_server_error() {
-        place.response_began();
+        place.response_began(now);
     }
     Box::new(Begun {
         head,

@@ -23,20 +23,21 @@ pub(crate) struct Place {
 
 impl Place {
     /// Takes charge of the candidate's token.
-    pub(crate) fn new(candidate: &mut Candidate<'_>, shared: &Shared) -> Self {
+    pub(crate) fn new(candidate: &mut Candidate<'_>, shared: &Shared, now: Instant) -> Self {
         Self {
             pool: Arc::clone(&candidate.upstream.pool),
             clock: shared.clock,
             token: candidate.token.take(),
-            taken: Instant::now(),
+            taken: now,
         }
     }
 
     /// The answer has begun.
-    pub(crate) fn response_began(&mut self) {
-        let now = self.clock.now();
+    pub(crate) fn response_began(&mut self, now: Instant) {
         if let Some(token) = &mut self.token {
-            self.pool.response_began(token, self.taken.elapsed(), now);
+            let first_token = now.saturating_duration_since(self.taken);
+            self.pool
+                .response_began(token, first_token, self.clock.at(now));
         }
     }
 

@@ -59,8 +59,9 @@ fn answer(fixture: &Fixture, held: Held) -> ResponseBody {
         output_tokens: 7,
     };
     let mut candidate = targets.next(cost, false, shared.clock.now()).ok().unwrap();
-    exchange.attempt_begins(&candidate.target.backend.name, candidate.endpoint.id());
-    let place = Place::new(&mut candidate, shared);
+    let now = Instant::now();
+    exchange.attempt_begins(&candidate.target.backend.name, candidate.endpoint.id(), now);
+    let place = Place::new(&mut candidate, shared, now);
     assert_eq!(fixture.reserved(), 8);
     ResponseBody::proxied(Proxied::new(
         exchange,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as EventSpan, Tag};
 
+use super::input::ShortSighted;
 use super::{Entry, Node, Value};
 use crate::text::{Fault, Point, Span};
 
@@ -73,7 +74,7 @@ struct Builder {
 impl Builder {
     fn read(&mut self, text: &str) -> Result<(), Fault> {
         refuse_unreadable(text)?;
-        let mut parser = Parser::new_from_str(text);
+        let mut parser = Parser::new(ShortSighted::new(text));
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| syntax_fault(&error))?;
             self.event(event, span_of(span))?;

@@ -9,6 +9,7 @@
 //! nodes that aliases add are bounded, so a hostile document costs bounded time and memory.
 
 mod builder;
+mod input;
 pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;

@@ -50,7 +50,7 @@ pub(super) fn compile(
 
 /// Checks that the names of a kind's resources are names, and unique.
 fn check_names<'a>(kind: Kind, metas: impl Iterator<Item = &'a Meta>, found: &mut Vec<Violation>) {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_hasher(FixedState::default());
     for (index, meta) in metas.enumerate() {
         let mut faults = Faults::of(ResourceId::new(kind, meta, index), found);
         for (field, text) in [
