@@ -84,9 +84,14 @@ fn read(pieces: &[&[u8]]) -> Seen {
 
 /// What hyper's client reads; nothing if it finds fault.
 fn second_opinion(data: &[u8]) -> Option<(StatusCode, Bytes)> {
+    let wire = Wire {
+        bytes: data.to_vec(),
+        given: 0,
+        asked: false,
+    };
     let handshake = http1::Builder::new()
         .max_headers(LIMITS.fields)
-        .handshake::<_, Empty<Bytes>>(Wire(data.to_vec(), 0));
+        .handshake::<_, Empty<Bytes>>(wire);
     let Poll::Ready(Ok((mut sender, connection))) = poll(pin!(handshake)) else {
         return None;
     };
@@ -110,8 +115,12 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A connection that has these bytes to give, from an offset, and takes whatever comes.
-struct Wire(Vec<u8>, usize);
+/// A connection that takes whatever comes, and then gives its bytes.
+struct Wire {
+    bytes: Vec<u8>,
+    given: usize,
+    asked: bool,
+}
 
 impl Read for Wire {
     fn poll_read(
@@ -119,20 +128,24 @@ impl Read for Wire {
         _: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let rest = &self.0[self.1..];
+        if !self.asked {
+            return Poll::Pending;
+        }
+        let rest = &self.bytes[self.given..];
         let now = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..now]);
-        self.1 += now;
+        self.given += now;
         Poll::Ready(Ok(()))
     }
 }
 
 impl Write for Wire {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.asked = true;
         Poll::Ready(Ok(buf.len()))
     }
 
