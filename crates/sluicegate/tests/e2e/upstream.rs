@@ -23,6 +23,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// What has come of the body, without the framing.
     pub body: Vec<u8>,
+    /// The lines after a chunked body.
+    pub trailers: Vec<String>,
     /// The body has ended.
     pub whole: bool,
 }
@@ -329,11 +331,22 @@ impl Connection {
         loop {
             let size = self.take_until(b"\r\n").await?;
             let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            if size == 0 {
+                return self.take_trailers(index).await;
+            }
             self.take(size, index).await?;
             self.take_until(b"\r\n").await?;
-            if size == 0 {
+        }
+    }
+
+    async fn take_trailers(&mut self, index: usize) -> Option<()> {
+        loop {
+            let line = self.take_until(b"\r\n").await?;
+            if line.trim().is_empty() {
                 return Some(());
             }
+            let mut seen = self.seen.lock().unwrap();
+            seen.requests[index].trailers.push(line.trim().to_owned());
         }
     }
 

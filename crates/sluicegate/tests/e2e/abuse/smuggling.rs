@@ -333,3 +333,21 @@ async fn targets_and_hosts_that_can_be_read_twice_are_refused() {
     assert_eq!(seen.line, "GET /files/a HTTP/1.1");
     scene.unharmed(16).await;
 }
+
+/// What a head may not say, what follows a body may not say either.
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_say_no_more_than_was_announced_and_a_head_may() {
+    let scene = scene().await;
+    let trailers = "x-sum: 7\r\nX-Sluicegate-Endpoint: a\r\nx_forwarded_client_cert: b\r\n\
+                    x-late: 1\r\ncontent-length: 9\r\n";
+    let sent = post(
+        "transfer-encoding: chunked\r\n\
+         trailer: x-sum, x-sluicegate-endpoint, x_forwarded_client_cert, content-length",
+        &format!("2\r\nhi\r\n0\r\n{trailers}\r\n"),
+    );
+    let (reached, got) = scene.reached(&sent).await;
+    assert_eq!(status(&got), 200, "{got}");
+    assert_eq!(reached[0].text(), "hi");
+    assert_eq!(reached[0].trailers, ["x-sum: 7"]);
+    scene.unharmed(8).await;
+}
