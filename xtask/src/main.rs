@@ -13,6 +13,7 @@ mod loom;
 mod process;
 mod python;
 mod test;
+mod turmoil;
 mod workspace;
 
 use anyhow::Result;

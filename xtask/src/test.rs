@@ -6,7 +6,7 @@
 //! build of every dependency.
 
 use crate::{
-    docs, loom, process, python,
+    docs, loom, process, python, turmoil,
     workspace::{Profile, Workspace},
 };
 use anyhow::{Context, Result};
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("tests", tests),
     ("models of concurrency", loom::run),
+    ("simulated networks", turmoil::run),
     ("configuration reference", docs::check),
 ];
 

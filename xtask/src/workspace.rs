@@ -2,6 +2,7 @@
 
 use crate::process;
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::{
     env,
     ffi::OsString,
@@ -50,6 +51,31 @@ impl Workspace {
         let mut command = Command::new(&self.cargo);
         command.current_dir(&self.root).args(arguments);
         command
+    }
+
+    /// Build the unit tests of a package with a `--cfg` of its own; the program.
+    ///
+    /// The flag is given to our crate alone rather than by `RUSTFLAGS` to all: tokio has no sockets with
+    /// loom's, and every dependency would have to be built anew.
+    pub(crate) fn unit_tests(&self, package: &str, cfg: &str) -> Result<String> {
+        let messages = process::output(&mut self.cargo(&[
+            "rustc",
+            "--quiet",
+            "--lib",
+            "--profile=test",
+            "--message-format=json-render-diagnostics",
+            "--package",
+            package,
+            "--",
+            "--cfg",
+            cfg,
+        ]))?;
+        let executable = |line: &str| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            Some(message.get("executable")?.as_str()?.to_owned())
+        };
+        let found = messages.lines().find_map(executable);
+        found.with_context(|| format!("cargo has built no tests of {package}"))
     }
 
     /// Build a package's binaries; the directory that they are in.

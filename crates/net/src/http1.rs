@@ -8,7 +8,7 @@
 //! together become one piece ([`BodyReader`]).
 //!
 //! Syntax of heads is httparse's, as it is hyper's. Where the end of a message is (RFC 9112,
-//! section 6) is decided in [`head`]'s `framing`, and what leaves room for two opinions is refused:
+//! section 6) is decided in `framing` of the module `head`, and what leaves room for two opinions is refused:
 //! the other opinion might be that of whoever wrote the next response.
 
 mod body;

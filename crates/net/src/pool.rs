@@ -16,6 +16,7 @@ mod io;
 mod slot;
 mod stats;
 mod target;
+mod tcp;
 mod upstream;
 mod wire;
 
@@ -279,5 +280,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+#[cfg(all(test, turmoil))]
+mod simulations;
 #[cfg(test)]
 mod tests;

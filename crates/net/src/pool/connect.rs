@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::error::{SendError, SendErrorKind};
 use super::io::Stream;
 use super::target::{Address, Target, TlsIdentity};
+use super::tcp::{TcpStream, configure, lookup_host};
 
 /// Connects to `target`, giving up at `deadline`. `keepalive` is how long a connection may be
 /// silent before TCP probes it.
@@ -65,17 +64,6 @@ async fn connect_any(
         };
     }
     Err(last)
-}
-
-fn configure(tcp: &TcpStream, keepalive: Option<Duration>) -> std::io::Result<()> {
-    tcp.set_nodelay(true)?;
-    if let Some(silence) = keepalive {
-        let probes = TcpKeepalive::new()
-            .with_time(silence)
-            .with_interval(silence);
-        SockRef::from(tcp).set_tcp_keepalive(&probes)?;
-    }
-    Ok(())
 }
 
 async fn handshake(

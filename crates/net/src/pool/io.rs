@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::stats::OpenConnection;
+use super::tcp::TcpStream;
 
 /// A connected stream.
 #[derive(Debug)]
