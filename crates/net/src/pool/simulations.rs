@@ -35,7 +35,8 @@ fn sim(seed: u64) -> Sim<'static> {
         .build()
 }
 
-/// A server that answers each request with its path, in pieces, and notes it.
+/// A server that answers each request with its path, in pieces, and notes it. Paths that end in 3
+/// get no answer but the end of the connection, those that end in 7 get half of one.
 fn serve(sim: &mut Sim<'static>, log: &Log) {
     let log = log.clone();
     sim.host("server", move || {
@@ -56,10 +57,19 @@ async fn answer_all(mut tcp: TcpStream, log: Log) {
         let mut pieces = vec!["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned()];
         pieces.extend(path.chars().map(|letter| format!("1\r\n{letter}\r\n")));
         pieces.push("0\r\n\r\n".to_owned());
+        match path.chars().last() {
+            Some('3') => return,
+            Some('7') => pieces.truncate(2),
+            _ => {}
+        }
+        let cut = pieces.len() == 2;
         for piece in pieces {
             if tcp.write_all(piece.as_bytes()).await.is_err() {
                 return;
             }
+        }
+        if cut {
+            return;
         }
     }
 }
