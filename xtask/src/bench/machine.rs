@@ -65,8 +65,14 @@ pub(super) fn commit(root: &Path) -> Result<String> {
 /// The version in `envoy  version: COMMIT/VERSION/…`.
 pub(super) fn envoy_version(binary: &Path) -> Result<String> {
     let text = process::output(Command::new(binary).arg("--version"))?;
-    let version = text.split('/').nth(1);
+    let version = version_of_envoy(&text);
     Ok(version.context("envoy says no version")?.to_owned())
+}
+
+/// The version in `PATH  version: COMMIT/VERSION/…`.
+fn version_of_envoy(text: &str) -> Option<&str> {
+    let (_, build) = text.split_once("version: ")?;
+    build.split('/').nth(1)
 }
 
 /// The version in `nginx version: nginx/VERSION`, which goes to standard error.
@@ -79,7 +85,14 @@ pub(super) fn nginx_version(binary: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::processors;
+    use super::{processors, version_of_envoy};
+
+    #[test]
+    fn the_path_to_envoy_is_no_version() {
+        let said = "/opt/venv/bin/envoy  version: 9e558093/1.40.0/Clean/RELEASE/BoringSSL\n";
+        assert_eq!(version_of_envoy(said), Some("1.40.0"));
+        assert_eq!(version_of_envoy("envoy"), None);
+    }
 
     #[test]
     fn processors_are_counted_and_named() {
