@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use net::listener::RequestBody;
+use net::listener::{RequestBody, RequestBodyError};
 
 use crate::headers::{strip_control, strip_hop_by_hop};
 
@@ -47,12 +47,12 @@ impl Counted {
 
 impl Body for Counted {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
         Poll::Ready(polled.map(|frame| {
             let mut frame = frame?;

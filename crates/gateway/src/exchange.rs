@@ -3,7 +3,7 @@
 //! Whatever a stage learns that metrics, the access log or response headers will want is noted
 //! here. The exchange travels with the request through the stages and then with the body of the
 //! answer; whoever holds it last closes it by [`Exchange::settle`]. If it is dropped before, the
-//! client has left, since hyper drops the work it was waiting for, and that is what is recorded.
+//! client has left, since the listener drops the work it was waiting for, and that is what is recorded.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -39,7 +39,7 @@ impl Handler for Pipeline {
     type Future = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
     fn handle(&self, request: Request<RequestBody>, connection: Arc<ConnInfo>) -> Self::Future {
-        // Opened here, since hyper drops the future unpolled if the client has left already.
+        // Opened here, since the future is dropped unpolled if the client has left already.
         let exchange = Exchange::open(&self.shared, connection, &request);
         Box::pin(serve(Arc::clone(&self.shared), exchange, request))
     }

@@ -7,8 +7,7 @@
 
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use net::listener::{self, OnUpgrade, on_upgrade};
 use net::pool::Upgraded;
 use telemetry::{ErrorType, Outcome};
 
@@ -45,9 +44,7 @@ impl Tunnel {
     /// The client's side of `request`'s connection, if it asks for another protocol.
     pub(crate) fn wanted<B>(request: &mut Request<B>) -> Option<Self> {
         requested(request.headers())?;
-        Some(Self {
-            client: hyper::upgrade::on(request),
-        })
+        on_upgrade(request).map(|client| Self { client })
     }
 
     /// Answers 101 and carries bytes once the client has switched.
@@ -78,7 +75,7 @@ impl Tunnel {
         tunnels.spawn("tunnel", async move {
             let Some(body) = held.rest else { return };
             let upstream = net::pool::upgrade(Response::from_parts(head, body));
-            let client = self.client.await;
+            let client = self.client.upgraded().await;
             let (outcome, error) = match (upstream, client) {
                 (Ok(upstream), Ok(client)) => carry(&mut exchange, upstream, client).await,
                 (Err(_), _) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset)),
@@ -103,9 +100,8 @@ impl Tunnel {
 async fn carry(
     exchange: &mut Exchange,
     mut upstream: Upgraded,
-    client: hyper::upgrade::Upgraded,
+    mut client: listener::Upgraded,
 ) -> (Outcome, Option<ErrorType>) {
-    let mut client = TokioIo::new(client);
     match tokio::io::copy_bidirectional(&mut client, &mut upstream).await {
         Ok((received, sent)) => {
             exchange.received.add(received);

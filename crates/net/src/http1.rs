@@ -1,27 +1,34 @@
-//! HTTP/1.1 as a client speaks it: requests to bytes, bytes to responses. No I/O.
+//! HTTP/1.1 as both sides speak it: messages to bytes, bytes to messages. No I/O.
 //!
-//! Owned rather than taken from hyper, whose client is made for connections that live in a task of
-//! their own: it hands every chunk through a channel, wakes its own sender for each, and keeps
-//! buffers of 8 KiB on either side for as long as a connection is open. A gateway holds thousands
-//! of streams that say a word now and then, and reads their chunks in the very task that passes
-//! them on. Here a reader keeps no bytes but those of an unfinished head, and chunks that arrived
+//! Owned rather than taken from hyper, which is made for connections that live in a task of their
+//! own: it hands every chunk through a channel, wakes its own sender for each, and keeps buffers
+//! of 8 KiB on either side for as long as a connection is open. A gateway holds thousands of
+//! streams that say a word now and then, and reads their chunks in the very task that passes them
+//! on. Here a reader keeps no bytes but those of an unfinished head, and chunks that arrived
 //! together become one piece ([`BodyReader`]).
 //!
 //! Syntax of heads is httparse's, as it is hyper's. Where the end of a message is (RFC 9112,
-//! section 6) is decided in `framing` of the module `head`, and what leaves room for two opinions is refused:
-//! the other opinion might be that of whoever wrote the next response.
+//! section 6) is decided in `framing` of the modules `request` and `response`, and what leaves room
+//! for two opinions is refused: the other opinion might be that of whoever wrote the next message.
 
 mod body;
-mod head;
+mod encode;
+mod framing;
+mod input;
 mod request;
+mod response;
 
 pub use body::BodyReader;
-pub use head::{Head, HeadLimits, HeadReader};
-pub(crate) use request::{
-    Framing, announced_trailers, encode_chunk_size, encode_head, encode_trailers, expects_body,
+pub(crate) use encode::{
+    Asked, Framing, announced_trailers, encode_request, encode_response, encode_trailers,
+    expects_body,
 };
+pub(crate) use framing::keeps_alive;
+pub use input::HeadLimits;
+pub use request::{Refused, RequestHead, RequestReader};
+pub use response::{ResponseHead, ResponseReader};
 
-/// Why bytes are no HTTP/1.1 response.
+/// Why bytes are no HTTP/1.1 message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub(crate) &'static str);

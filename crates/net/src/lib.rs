@@ -5,8 +5,9 @@
 //!
 //! * Downstream: [`listener`] accepts within [`limits`], with certificates from [`tls`], until
 //!   [`drain`] says otherwise; every task is owned by [`tasks`].
-//! * Upstream: [`pool`] lends connections, over which [`http1`] or HTTP/2 is spoken; [`replay`] keeps a request body for the next attempt
+//! * Upstream: [`pool`] lends connections; [`replay`] keeps a request body for the next attempt
 //!   inside a [`budget`]; [`body`] is the one body type both sides use.
+//! * Both speak [`http1`], or HTTP/2 by hyper.
 
 pub mod body;
 pub mod budget;
@@ -14,6 +15,7 @@ pub mod drain;
 pub mod http1;
 pub mod limits;
 pub mod listener;
+mod outgoing;
 pub mod pool;
 pub mod replay;
 pub mod tasks;

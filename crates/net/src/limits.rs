@@ -12,8 +12,10 @@ use std::time::Duration;
 #[cfg(test)]
 mod tests;
 
-/// hyper refuses a smaller read buffer.
+/// What any server takes: cookies and tokens of this size are in use.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
+/// There is room for so many in every request.
+const MAX_HEADERS: usize = 256;
 /// RFC 9113, section 6.9.1: the largest flow-control window.
 const MAX_WINDOW: u32 = (1 << 31) - 1;
 /// RFC 9113, section 6.9.2: the window before any SETTINGS; hyper cannot go below it for a
@@ -41,8 +43,7 @@ pub struct Limits {
     /// Request line and headers of HTTP/1, in bytes; more is answered 431. At least 8 KiB.
     /// Default 64 KiB.
     pub max_header_bytes: usize,
-    /// Header fields of an HTTP/1 request; more is answered 431. Default 100; any other value
-    /// costs one allocation per request.
+    /// Header fields of an HTTP/1 request, 256 at most; more is answered 431. Default 100.
     pub max_headers: usize,
     /// Requests after which a connection is closed in an orderly way, so that clients spread over
     /// new replicas. Default: no bound.
@@ -91,7 +92,7 @@ impl Default for Limits {
             write_stall_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(30),
             max_header_bytes: 64 * 1024,
-            max_headers: Self::INLINE_HEADERS,
+            max_headers: 100,
             max_requests_per_connection: None,
             max_connections: 50_000,
             max_connections_per_source: None,
@@ -127,9 +128,6 @@ pub struct LimitError {
 }
 
 impl Limits {
-    /// How many headers hyper parses without an allocation.
-    pub(crate) const INLINE_HEADERS: usize = 100;
-
     /// Whether every bound can be kept.
     ///
     /// # Errors
@@ -157,7 +155,11 @@ impl Limits {
             "max_header_bytes",
             "must be at least 8192 bytes",
         )?;
-        require(self.max_headers > 0, "max_headers", positive)?;
+        require(
+            (1..=MAX_HEADERS).contains(&self.max_headers),
+            "max_headers",
+            "must be from 1 to 256",
+        )?;
         require(self.max_connections > 0, "max_connections", positive)?;
         require(
             self.max_connections_per_source != Some(0),

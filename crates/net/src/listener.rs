@@ -7,9 +7,7 @@
 //! by ALPN on TLS and by the client's preface on plain sockets, and that hands its requests to
 //! one [`Handler`].
 //!
-//! hyper's connection-level API is used rather than hyper-util's `auto` server, because its one
-//! graceful shutdown closes a connection whose first request is on the way, and because header
-//! and idle timeouts must differ.
+//! HTTP/1.1 is served by code of our own (`http1`), HTTP/2 by hyper's connection-level API.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,13 +26,16 @@ mod admission;
 mod connection;
 mod exchange;
 mod h2_streams;
+mod http1;
 mod io;
+mod request_body;
 mod set;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use exchange::RequestBody;
+pub use http1::{NotUpgraded, OnUpgrade, Upgraded, on_upgrade};
+pub use request_body::{RequestBody, RequestBodyError};
 pub use set::{ListenerStats, Listeners};
 
 /// Any error of a response body.
@@ -128,7 +129,7 @@ pub struct TlsInfo {
 /// the client goes away.
 pub trait Handler: Send + Sync + 'static {
     /// The response body. Its error ends the connection (HTTP/1) or the stream (HTTP/2).
-    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
     /// The exchange.
     type Future: Future<Output = Response<Self::Body>> + Send + 'static;
 
@@ -140,7 +141,7 @@ impl<F, Fut, B> Handler for F
 where
     F: Fn(Request<RequestBody>, Arc<ConnInfo>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Body = B;
     type Future = Fut;

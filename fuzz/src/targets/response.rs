@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use net::http1::{BodyReader, HeadLimits, HeadReader};
+use net::http1::{BodyReader, HeadLimits, ResponseReader};
 use std::{
     future::Future,
     io,
@@ -46,7 +46,7 @@ pub(crate) fn run(data: &[u8]) {
 
 fn read(pieces: &[&[u8]]) -> Seen {
     let mut seen = Seen::default();
-    let mut head = HeadReader::new(LIMITS);
+    let mut head = ResponseReader::new(LIMITS);
     let mut body: Option<BodyReader> = None;
     for piece in pieces {
         let mut rest = *piece;

@@ -1,133 +1,211 @@
-//! A request as bytes.
+//! The head of a request, read as it arrives.
 
-use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    HOST, HeaderName, MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-};
-use http::{HeaderMap, Method, Request};
-use http_body::Body as _;
+use bytes::{Buf, Bytes};
+use http::header::{CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::body::Body;
+use super::framing::{content_length, is_chunked, keeps_alive, says};
+use super::input::{self, HeadLimits, Input, ROOM, TooLong};
+use super::{BodyReader, Malformed};
 
-/// How the end of a request's body is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// There is none.
-    None,
-    /// By its length; so many bytes are to come.
-    Length(u64),
-    /// By a last chunk.
-    Chunked,
+/// As long as no more than this has come of a head it is looked at with every piece, so that what
+/// was never a request (a TLS handshake, say) is refused and not waited for.
+const EARLY: usize = 1 << 10;
+
+/// The longest target that [`Uri`] takes.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Its method.
+    pub method: Method,
+    /// Its target, in any of the four forms of RFC 9112, section 3.2.
+    pub target: Uri,
+    /// Whether it is HTTP/1.1 and not 1.0.
+    pub modern: bool,
+    /// Its fields, values sharing one allocation. There is one of `transfer-encoding` and
+    /// `content-length` at most, and it is what the body's end was found by.
+    pub headers: HeaderMap,
+    /// What reads the body that follows.
+    pub body: BodyReader,
+    /// Whether the client keeps the connection. Not if it said both ways where the body ends: its
+    /// next request would be behind an end that somebody else may see elsewhere.
+    pub keep_alive: bool,
 }
 
-impl Framing {
-    /// The framing of a request. A length that a header tells is not asked: it may have been
-    /// written for another body, and the rest of this one would then be the next request.
-    pub(crate) fn of(request: &Request<Body>) -> Self {
-        let body = request.body();
-        match body.size_hint().exact() {
-            Some(0) if expects_body(request.method()) => Self::Length(0),
-            Some(0) => Self::None,
-            Some(length) => Self::Length(length),
-            None if body.is_end_stream() => Self::None,
-            None => Self::Chunked,
+impl RequestHead {
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    #[must_use]
+    pub fn expects_continue(&self) -> bool {
+        self.modern && says(&self.headers, &EXPECT, b"100-continue")
+    }
+
+    /// Whether the client takes fields behind the response's last chunk.
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        self.modern && says(&self.headers, &TE, b"trailers")
+    }
+}
+
+/// Why bytes are not served as a request, and the status that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Refused {
+    /// 400, 414 or 431.
+    pub status: StatusCode,
+    why: &'static str,
+}
+
+impl From<Malformed> for Refused {
+    fn from(Malformed(why): Malformed) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            why,
         }
     }
 }
 
-/// Whether a request of this method says so when it has no body (RFC 9110, section 8.6).
-pub(crate) fn expects_body(method: &Method) -> bool {
-    *method == Method::POST || *method == Method::PUT || *method == Method::PATCH
+impl From<httparse::Error> for Refused {
+    fn from(error: httparse::Error) -> Self {
+        let why = match error {
+            httparse::Error::TooManyHeaders => return too_large("its head has too many fields"),
+            httparse::Error::HeaderName => "a header field's name is not valid",
+            httparse::Error::HeaderValue => "a header field's value is not valid",
+            httparse::Error::Version => "its version is not HTTP/1",
+            httparse::Error::Token => "its method or target is not valid",
+            _ => "its head is not valid",
+        };
+        Malformed(why).into()
+    }
 }
 
-/// The head of a request whose body will be framed so.
-pub(crate) fn encode_head(request: &Request<Body>, framing: Framing) -> Bytes {
-    let mut head = Vec::with_capacity(length_of_head(request));
-    head.extend_from_slice(request.method().as_str().as_bytes());
-    head.push(b' ');
-    let target = request.uri().path_and_query();
-    let target = target.map_or("/", |target| target.as_str());
-    if target.starts_with('?') {
-        head.push(b'/');
+const fn too_large(why: &'static str) -> Refused {
+    Refused {
+        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        why,
     }
-    head.extend_from_slice(target.as_bytes());
-    head.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in request.headers() {
-        if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING {
-            push_field(&mut head, name, value.as_bytes());
+}
+
+/// Collects bytes until they are the head of a request.
+#[derive(Debug)]
+pub struct RequestReader {
+    limits: HeadLimits,
+    input: Input,
+}
+
+impl RequestReader {
+    /// A reader that has seen nothing.
+    #[must_use]
+    pub fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            input: Input::new(limits.bytes),
         }
     }
-    match framing {
-        Framing::None => {}
-        Framing::Length(length) => {
-            let mut digits = itoa::Buffer::new();
-            push_field(&mut head, &CONTENT_LENGTH, digits.format(length).as_bytes());
-        }
-        Framing::Chunked => push_field(&mut head, &TRANSFER_ENCODING, b"chunked"),
+
+    /// Whether a part of a head has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !self.input.kept().is_empty()
     }
-    head.extend_from_slice(b"\r\n");
-    Bytes::from(head)
-}
 
-/// At least the bytes of the head, so that it is allocated once.
-fn length_of_head(request: &Request<Body>) -> usize {
-    let fields = request.headers().iter();
-    let fields: usize = fields
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    let target = request.uri().path_and_query();
-    target.map_or(1, |target| target.as_str().len()) + fields + 80
-}
-
-fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    head.extend_from_slice(name.as_str().as_bytes());
-    head.extend_from_slice(b": ");
-    head.extend_from_slice(value);
-    head.extend_from_slice(b"\r\n");
-}
-
-/// What stands before a chunk of `length` bytes.
-pub(crate) fn encode_chunk_size(length: usize) -> Bytes {
-    Bytes::from(format!("{length:x}\r\n"))
-}
-
-/// The fields that `Trailer` names.
-pub(crate) fn announced_trailers(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(TRAILER).iter();
-    let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    names
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect()
-}
-
-/// What stands after the last chunk: trailer fields that may be ones (RFC 9110, section 6.5.1) and
-/// were `announced`, and the end.
-pub(crate) fn encode_trailers(fields: &HeaderMap, announced: &[HeaderName]) -> Bytes {
-    let mut trailers = b"0\r\n".to_vec();
-    for (name, value) in fields {
-        if may_trail(name) && announced.contains(name) {
-            push_field(&mut trailers, name, value.as_bytes());
+    /// Takes the next bytes from the connection. Returns the head, once it is whole, and how many
+    /// of `input` belong to it; the rest is of the body. Empty lines before a head are passed over
+    /// (RFC 9112, section 2.2).
+    ///
+    /// # Errors
+    /// The bytes are no request, or exceed the limits.
+    pub fn push(&mut self, input: &[u8]) -> Result<Option<(RequestHead, usize)>, Refused> {
+        let blank = if self.has_begun() {
+            0
+        } else {
+            blank_lines(input)
+        };
+        let taken = self.input.take_head(&input[blank..]);
+        match taken.map_err(|TooLong| too_large("its head is too long"))? {
+            Some((bytes, used)) => Ok(Some((parse(&bytes, self.limits.fields)?, blank + used))),
+            None => self.check_early().map(|()| None),
         }
     }
-    trailers.extend_from_slice(b"\r\n");
-    Bytes::from(trailers)
+
+    fn check_early(&self) -> Result<(), Refused> {
+        let kept = self.input.kept();
+        if kept.len() > EARLY {
+            return Ok(());
+        }
+        let mut room = input::room();
+        let room = &mut room[..self.limits.fields.min(ROOM)];
+        httparse::Request::new(&mut []).parse_with_uninit_headers(kept, room)?;
+        Ok(())
+    }
 }
 
-fn may_trail(name: &HeaderName) -> bool {
-    let never = [
-        AUTHORIZATION,
-        CACHE_CONTROL,
-        CONTENT_ENCODING,
-        CONTENT_LENGTH,
-        CONTENT_RANGE,
-        CONTENT_TYPE,
-        HOST,
-        MAX_FORWARDS,
-        SET_COOKIE,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-    ];
-    !never.contains(name)
+/// Bytes of the empty lines that `input` begins with.
+fn blank_lines(input: &[u8]) -> usize {
+    let mut rest = input;
+    loop {
+        match rest {
+            [b'\r', b'\n', ..] => rest.advance(2),
+            [b'\n', ..] => rest.advance(1),
+            _ => return input.len() - rest.len(),
+        }
+    }
+}
+
+fn parse(bytes: &Bytes, fields: usize) -> Result<RequestHead, Refused> {
+    const INCOMPLETE: Malformed = Malformed("its head is not valid");
+    let mut room = input::room();
+    let room = &mut room[..fields.min(ROOM)];
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed.parse_with_uninit_headers(bytes, room)?;
+    let (httparse::Status::Complete(used), Some(method), Some(target)) =
+        (status, parsed.method, parsed.path)
+    else {
+        return Err(INCOMPLETE.into());
+    };
+    // Else there are two opinions on where the head ends.
+    if used != bytes.len() {
+        return Err(INCOMPLETE.into());
+    }
+    let method = Method::from_bytes(method.as_bytes());
+    let method = method.map_err(|_| Malformed("its method is not valid"))?;
+    let target = parse_target(bytes, target)?;
+    let headers = input::header_map(bytes, parsed.headers);
+    let mut headers = headers.ok_or(Malformed("a header field is not valid"))?;
+    let modern = parsed.version == Some(1);
+    let framed_twice =
+        headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
+    let body = framing(&mut headers, modern)?;
+    let keep_alive = keeps_alive(&headers, modern) && !framed_twice;
+    Ok(RequestHead {
+        method,
+        target,
+        modern,
+        headers,
+        body,
+        keep_alive,
+    })
+}
+
+fn parse_target(bytes: &Bytes, target: &str) -> Result<Uri, Refused> {
+    if target.len() > MAX_TARGET {
+        return Err(Refused {
+            status: StatusCode::URI_TOO_LONG,
+            why: "its target is too long",
+        });
+    }
+    let uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes()));
+    Ok(uri.map_err(|_| Malformed("its target is not valid"))?)
+}
+
+/// How the body is delimited: RFC 9112, section 6.3, items 3 to 7.
+fn framing(headers: &mut HeaderMap, modern: bool) -> Result<BodyReader, Malformed> {
+    if is_chunked(headers, modern)? {
+        // It must not be passed on beside the other; which of them somebody believes is unknown.
+        headers.remove(CONTENT_LENGTH);
+        return Ok(BodyReader::chunked());
+    }
+    let length = content_length(headers)?;
+    Ok(BodyReader::length(length.unwrap_or(0)))
 }

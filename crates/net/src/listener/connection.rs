@@ -1,6 +1,6 @@
 //! One connection, from the accepted socket to its end.
 //!
-//! The driver polls hyper's connection and, beside it, one lazy timer: it is set to the earliest
+//! The driver polls the connection and, beside it, one lazy timer: it is set to the earliest
 //! moment at which something could be due and looks again when it fires, so that a busy connection
 //! does not touch the runtime's timer wheel with every request.
 
@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
@@ -22,13 +22,13 @@ use tokio_rustls::server::TlsStream;
 
 use super::exchange::RequestService;
 use super::h2_streams::StreamExecutor;
+use super::http1::{self, Broken};
 use super::io::{Socket, Stream};
 use super::set::Counters;
 use super::state::ConnState;
 use super::{ConnInfo, Handler, Protocol, TlsInfo};
 use crate::drain::Stage;
 
-type Http1<H> = http1::UpgradeableConnection<TokioIo<Stream>, RequestService<H>>;
 type H2<H> = http2::Connection<TokioIo<Stream>, RequestService<H>, StreamExecutor>;
 
 /// A connection that has just been accepted.
@@ -74,14 +74,9 @@ pub(super) async fn serve<H: Handler>(accepted: Accepted<H>) {
         tls,
         accepted: state.accepted,
     });
-    let service = RequestService {
-        handler,
-        info,
-        state: state.clone(),
-    };
     let end = match protocol {
-        Protocol::Http1 => serve_http1(stream, service, &state).await,
-        Protocol::H2 => Box::pin(serve_h2(stream, service, &state)).await,
+        Protocol::Http1 => serve_http1(stream, handler, info, &state).await,
+        Protocol::H2 => Box::pin(serve_h2(stream, handler, info, &state)).await,
     };
     match end {
         End::Closed => {}
@@ -124,28 +119,25 @@ fn tls_info(stream: &TlsStream<Socket>) -> TlsInfo {
 
 async fn serve_http1<H: Handler>(
     stream: Stream,
-    service: RequestService<H>,
-    state: &ConnState,
+    handler: Arc<H>,
+    info: Arc<ConnInfo>,
+    state: &Arc<ConnState>,
 ) -> End {
-    let connection = state
-        .settings
-        .http1
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = pin!(connection.with_upgrades());
-    drive(
-        connection,
-        Http1::<H>::graceful_shutdown,
-        Protocol::Http1,
-        state,
-    )
-    .await
+    let connection = pin!(http1::serve(stream, handler, info, state.clone()));
+    drive(connection, |_| state.ask_to_close(), Protocol::Http1, state).await
 }
 
 async fn serve_h2<H: Handler>(
     stream: Stream,
-    service: RequestService<H>,
-    state: &ConnState,
+    handler: Arc<H>,
+    info: Arc<ConnInfo>,
+    state: &Arc<ConnState>,
 ) -> End {
+    let service = RequestService {
+        handler,
+        info,
+        state: state.clone(),
+    };
     let connection = pin!(
         state
             .settings
@@ -162,17 +154,27 @@ enum End {
     /// By us: no whole request head in time, or no end after the shutdown.
     TimedOut,
     /// By an error of the client or of a response body.
-    Failed(hyper::Error),
+    Failed(Failure),
 }
 
-async fn drive<C>(
+/// Why a connection failed, in the words of its protocol.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Http1(#[from] Broken),
+    #[error(transparent)]
+    H2(#[from] hyper::Error),
+}
+
+async fn drive<C, E>(
     mut connection: Pin<&mut C>,
-    shut_down: fn(Pin<&mut C>),
+    shut_down: impl Fn(Pin<&mut C>),
     protocol: Protocol,
     state: &ConnState,
 ) -> End
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
+    E: Into<Failure>,
 {
     let mut awaited = Stage::Draining;
     let mut stage_reached = pin!(state.drain.reached(awaited));
@@ -182,7 +184,8 @@ where
         loop {
             // First, so that a request which has arrived is seen before an idle close.
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(ended.map_or_else(End::Failed, |()| End::Closed));
+                let failed = |error: E| End::Failed(error.into());
+                return Poll::Ready(ended.map_or_else(failed, |()| End::Closed));
             }
             if awaited < Stage::Deadline && stage_reached.as_mut().poll(cx).is_ready() {
                 awaited = if awaited == Stage::Draining {

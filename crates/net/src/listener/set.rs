@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -232,7 +232,6 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) limits: Limits,
-    pub(super) http1: http1::Builder,
     pub(super) h2: http2::Builder<StreamExecutor>,
 }
 
@@ -241,28 +240,14 @@ impl Settings {
         let ListenerConfig {
             name, tls, limits, ..
         } = config;
-        let (http1, h2) = (http1_builder(&limits), h2_builder(&limits, streams));
+        let h2 = h2_builder(&limits, streams);
         Self {
             name,
             tls,
             limits,
-            http1,
             h2,
         }
     }
-}
-
-/// hyper's own header timeout is off: it cannot tell an idle connection from a slow head.
-fn http1_builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .header_read_timeout(None)
-        .max_buf_size(limits.max_header_bytes)
-        .max_header_size(limits.max_header_bytes);
-    if limits.max_headers != Limits::INLINE_HEADERS {
-        builder.max_headers(limits.max_headers);
-    }
-    builder
 }
 
 fn h2_builder(limits: &Limits, streams: &Tasks) -> http2::Builder<StreamExecutor> {

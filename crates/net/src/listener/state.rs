@@ -1,7 +1,7 @@
 //! What the parts of one connection tell each other.
 //!
-//! hyper owns the socket and calls the service, so the connection's driver cannot ask them
-//! anything; they leave it notes here. All are plain atomics: a connection's state is never
+//! The socket is below HTTP (hyper's, for HTTP/2) and the driver above it, so they cannot ask each
+//! other anything; they leave notes here. All are plain atomics: a connection's state is never
 //! shared between connections.
 
 use std::fmt;
@@ -29,6 +29,8 @@ pub(super) struct ConnState {
     body_unread: AtomicBool,
     /// Nobody will read the rest of that body.
     body_abandoned: AtomicBool,
+    /// The connection is to end as soon as no request is in flight.
+    asked_to_close: AtomicBool,
     /// The socket is being shut down.
     closing: AtomicBool,
     _permit: Permit,
@@ -54,6 +56,7 @@ impl ConnState {
             head_begun: AtomicBool::new(false),
             body_unread: AtomicBool::new(false),
             body_abandoned: AtomicBool::new(false),
+            asked_to_close: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             _permit: permit,
         }
@@ -75,6 +78,20 @@ impl ConnState {
         self.head_begun.load(Ordering::Relaxed)
     }
 
+    /// Whether the body of the current HTTP/1 request is not read to its end.
+    pub(super) fn is_body_unread(&self) -> bool {
+        self.body_unread.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_asked_to_close(&self) -> bool {
+        self.asked_to_close.load(Ordering::Relaxed)
+    }
+
+    /// Asks the connection, in its own task, to end when no request is in flight.
+    pub(super) fn ask_to_close(&self) {
+        self.asked_to_close.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
@@ -82,7 +99,7 @@ impl ConnState {
     /// Whether the client may still be sending what nobody will read: the rest of a body, or of a
     /// head that was refused.
     pub(super) fn input_unread(&self) -> bool {
-        self.body_unread.load(Ordering::Relaxed) || (self.is_idle() && self.head_begun())
+        self.is_body_unread() || (self.is_idle() && self.head_begun())
     }
 
     /// Whether the connection has served as many requests as it may.
@@ -96,7 +113,7 @@ impl ConnState {
     }
 
     pub(super) fn body_read(&self) {
-        self.body_unread.store(false, Ordering::Relaxed);
+        self.body_unread.store(false, Ordering::Release);
     }
 
     pub(super) fn body_abandoned(&self) {
@@ -127,7 +144,7 @@ impl InFlight {
     pub(super) fn is_last_of_connection(&self) -> bool {
         let state = &self.0;
         let abandoned = state.body_abandoned.load(Ordering::Relaxed);
-        abandoned || state.drain.is_draining() || state.is_used_up()
+        abandoned || state.drain.is_draining() || state.is_used_up() || state.is_asked_to_close()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Real sockets on loopback, most with paused time: loopback delivers at once, so only timers
 //! make the clock move.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -18,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-use super::{ConnInfo, Handler, ListenerConfig, ListenerStats, Listeners, RequestBody};
+use super::{BoxError, ConnInfo, Handler, ListenerConfig, ListenerStats, Listeners, RequestBody};
 use crate::drain::{Drain, Trigger};
 use crate::limits::Limits;
 use crate::tasks::Tasks;
@@ -29,7 +30,7 @@ mod http1;
 mod over_tls;
 mod sets;
 
-type TestBody = UnsyncBoxBody<Bytes, Infallible>;
+type TestBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A set with one listener on a free port and the handler [`respond`].
 struct Server {
@@ -44,6 +45,8 @@ struct Server {
 struct Events {
     /// An endless body was dropped.
     endless_dropped: Notify,
+    /// A request body that another task reads has ended, one way or the other.
+    read_elsewhere: Notify,
 }
 
 struct TestHandler(Arc<Events>);
@@ -106,8 +109,21 @@ async fn respond(
 ) -> Response<TestBody> {
     match request.uri().path() {
         "/echo" => echo(request).await,
-        "/endless" => Response::new(Endless(events).boxed_unsync()),
-        "/pause" => Response::new(Paused::default().boxed_unsync()),
+        "/endless" => answer(Endless(events)),
+        "/unsized" => unsized_answer(),
+        "/broken" => {
+            let frames = [data("abc"), Err("on purpose".into())];
+            Response::new(Scripted(frames.into()).boxed_unsync())
+        }
+        "/elsewhere" => {
+            read_elsewhere(events, request);
+            full("ok")
+        }
+        "/elsewhere-and-wait" => {
+            read_elsewhere(events, request);
+            std::future::pending().await
+        }
+        "/pause" => answer(Paused::default()),
         "/panic" => panic!("on purpose"),
         "/large" => full(vec![b'x'; 1 << 20]),
         "/listener" => full(connection.listener.to_string()),
@@ -118,8 +134,38 @@ async fn respond(
     }
 }
 
+fn answer<B>(body: B) -> Response<TestBody>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    Response::new(body.map_err(|never| match never {}).boxed_unsync())
+}
+
 fn full(body: impl Into<Bytes>) -> Response<TestBody> {
-    Response::new(Full::new(body.into()).boxed_unsync())
+    answer(Full::new(body.into()))
+}
+
+/// "abc" in two frames that are ready together, and a trailer.
+fn unsized_answer() -> Response<TestBody> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-sum", 6.into());
+    let frames = [data("a"), data("bc"), Ok(Frame::trailers(trailers))];
+    let mut response = Response::new(Scripted(frames.into()).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert("trailer", HeaderValue::from_static("x-sum"));
+    response
+}
+
+fn data(bytes: &'static str) -> Result<Frame<Bytes>, BoxError> {
+    Ok(Frame::data(Bytes::from_static(bytes.as_bytes())))
+}
+
+/// Reads the body in a task of its own, and tells when that has ended.
+fn read_elsewhere(events: Arc<Events>, request: Request<RequestBody>) {
+    Tasks::new().spawn("reader", async move {
+        let _ = request.into_body().collect().await;
+        events.read_elsewhere.notify_one();
+    });
 }
 
 fn describe_tls(connection: &ConnInfo) -> String {
@@ -148,9 +194,9 @@ async fn echo(request: Request<RequestBody>) -> Response<TestBody> {
 }
 
 fn upgrade(mut request: Request<RequestBody>) -> Response<TestBody> {
-    let upgraded = hyper::upgrade::on(&mut request);
+    let upgraded = super::on_upgrade(&mut request).unwrap();
     Tasks::new().spawn("tunnel", async move {
-        let mut tunnel = hyper_util::rt::TokioIo::new(upgraded.await.unwrap());
+        let mut tunnel = upgraded.upgraded().await.unwrap();
         let mut bytes = [0; 4];
         tunnel.read_exact(&mut bytes).await.unwrap();
         tunnel.write_all(&bytes).await.unwrap();
@@ -164,6 +210,21 @@ fn upgrade(mut request: Request<RequestBody>) -> Response<TestBody> {
         .headers_mut()
         .insert("connection", "upgrade".parse().unwrap());
     response
+}
+
+/// Gives these frames.
+struct Scripted(VecDeque<Result<Frame<Bytes>, BoxError>>);
+
+impl Body for Scripted {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.0.pop_front())
+    }
 }
 
 /// Gives a chunk whenever it is asked, and tells when it is dropped.

@@ -38,7 +38,7 @@ use super::target::Target;
 use super::upstream::UpstreamBody;
 use super::wire::to_http1;
 use crate::body::{Body, BodyError};
-use crate::http1::{BodyReader, Head, HeadReader, Malformed};
+use crate::http1::{BodyReader, Malformed, ResponseHead, ResponseReader};
 
 /// Bytes read with one system call, and most that is read ahead of a client that takes its time.
 const READ: usize = 32 << 10;
@@ -47,7 +47,7 @@ const READ: usize = 32 << 10;
 pub(super) struct H1 {
     io: Io,
     outgoing: Outgoing,
-    head: HeadReader,
+    head: ResponseReader,
     body: BodyReader,
     /// Of the body, read but not taken.
     ready: Bytes,
@@ -71,7 +71,7 @@ impl H1 {
         Box::new(Self {
             io,
             outgoing: Outgoing::nothing(),
-            head: HeadReader::new(config.max_response_head),
+            head: ResponseReader::new(config.max_response_head),
             body: BodyReader::ended(),
             ready: Bytes::new(),
             keep_alive: true,
@@ -118,7 +118,11 @@ impl H1 {
         Ok(())
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, to_head: bool) -> Poll<Result<Head, Broken>> {
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        to_head: bool,
+    ) -> Poll<Result<ResponseHead, Broken>> {
         loop {
             if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
                 return Poll::Ready(Err(Broken::RequestBody(error)));
@@ -143,7 +147,7 @@ impl H1 {
         }
     }
 
-    fn respond(mut self: Box<Self>, head: Head) -> Response<UpstreamBody> {
+    fn respond(mut self: Box<Self>, head: ResponseHead) -> Response<UpstreamBody> {
         self.used = true;
         self.body = head.body;
         self.keep_alive = head.keep_alive;

@@ -300,8 +300,8 @@ async fn an_upgraded_connection_has_no_timeouts_and_stays_counted() {
     assert_eq!(server.stats().active, 0);
 }
 
-/// What we rely on hyper for: a request that two parsers could read differently is refused, or
-/// has one reading and its other one removed.
+/// A request that two parsers could read differently is refused, or has one reading and its other
+/// one removed.
 #[tokio::test]
 async fn ambiguous_requests() {
     let check = async |head: &str, rest: &str, expect: &str| {
@@ -320,6 +320,7 @@ async fn ambiguous_requests() {
             .find_map(|line| line.strip_prefix("x-content-lengths: "));
         let answers = answer.matches("HTTP/1.1 ").count();
         let body = answer.rsplit("\r\n").next().unwrap_or_default();
+        let body = if status == "200" { body } else { "" };
         let seen = format!("{status} {} {answers} {body}", lengths.unwrap_or("-"));
         assert_eq!(seen, expect, "{head:?}");
     };
@@ -375,4 +376,173 @@ async fn ambiguous_requests() {
     check("x: a\r\n folded", "", "400 - 1 ").await;
     check("x: a\rb", "", "400 - 1 ").await;
     check("x: a\0b", "", "400 - 1 ").await;
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+
+#[tokio::test]
+async fn requests_in_one_write_are_answered_in_turn() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let post = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\nabc";
+    let chunked = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n";
+    let last = "GET /protocol HTTP/1.1\r\nconnection: close\r\n\r\nrest";
+    client.write(format!("{post}{chunked}{post}{last}")).await;
+    let answers = client.read_to_end().await;
+    let bodies: Vec<_> = answers
+        .split(HEAD)
+        .filter_map(|answer| answer.split_once("\r\n\r\n"))
+        .map(|(_, body)| body)
+        .collect();
+    assert_eq!(bodies, ["abc", "de", "abc", "Http1"], "{answers}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_next_head_of_which_a_part_came_early_has_its_own_time() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let begun = Instant::now();
+    client
+        .write("GET / HTTP/1.1\r\nhost: test\r\n\r\nGET / HT")
+        .await;
+    client.read_until("ok").await;
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), HEADER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leave_to_send_is_given_when_the_body_is_wanted() {
+    let server = start(Limits::default()).await;
+    let expecting = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n"
+        )
+    };
+    let mut client = server.connect().await;
+    client.write(expecting("/echo")).await;
+    let leave = client.read_until("\r\n\r\n").await;
+    assert_eq!(leave, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write("abc").await;
+    let answer = client.read_until("abc").await;
+    assert!(answer.starts_with(HEAD), "{answer}");
+
+    // Nobody wants it: the answer comes at once, and the client may not go on with a body.
+    client.write(expecting("/")).await;
+    let answer = client.read_until("ok").await;
+    assert!(
+        answer.starts_with(HEAD) && answer.contains("connection: close\r\n"),
+        "{answer}"
+    );
+
+    // It has come without leave.
+    let mut hasty = server.connect().await;
+    hasty.write(expecting("/echo") + "abc").await;
+    assert!(hasty.read_until("abc").await.starts_with(HEAD));
+}
+
+#[tokio::test]
+async fn an_early_answer_keeps_the_connection_if_the_body_is_there() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client
+            .write("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\nabc")
+            .await;
+        let answer = client.read_until("ok").await;
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_is_answered_as_it_can_read() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+        .await;
+    let kept = client.read_until("ok").await;
+    assert!(kept.contains("connection: keep-alive\r\n"), "{kept}");
+    client.write("GET /unsized HTTP/1.0\r\n\r\n").await;
+    let answer = client.read_to_end().await;
+    assert!(
+        answer.contains("connection: close\r\n") && answer.ends_with("\r\n\r\nabc"),
+        "{answer}"
+    );
+    assert!(!answer.contains("transfer-encoding"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    for path in ["/", "/unsized"] {
+        client
+            .write(format!("HEAD {path} HTTP/1.1\r\nhost: test\r\n\r\n"))
+            .await;
+        let head = client.read_until("\r\n\r\n").await;
+        assert_eq!(
+            head.contains("content-length: 2\r\n"),
+            path == "/",
+            "{head}"
+        );
+    }
+    client.get("/").await;
+    assert!(client.read_until("ok").await.starts_with(HEAD));
+}
+
+#[tokio::test]
+async fn what_is_ready_together_is_one_chunk_and_trailers_follow_if_they_are_wanted() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("GET /unsized HTTP/1.1\r\nhost: test\r\nte: trailers\r\n\r\n")
+        .await;
+    let answer = client.read_until("\r\n0\r\nx-sum: 6\r\n\r\n").await;
+    assert!(
+        answer.ends_with("\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 6\r\n\r\n"),
+        "{answer}"
+    );
+    client.get("/unsized").await;
+    let answer = client.read_until("0\r\n\r\n").await;
+    assert!(answer.ends_with("3\r\nabc\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_seen_to() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/broken").await;
+    let answer = client.read_to_end().await;
+    assert!(answer.ends_with("\r\n\r\n3\r\nabc\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_read_elsewhere_ends_with_its_connection() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("POST /elsewhere HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nabc")
+        .await;
+    client.read_until("ok").await;
+    let read = server.events.read_elsewhere.notified();
+    tokio::time::timeout(Duration::from_secs(5), read)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_body_is_read_elsewhere_is_seen() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("POST /elsewhere-and-wait HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\na")
+        .await;
+    sleep(Duration::from_millis(50)).await;
+    client.write("bc").await;
+    server.events.read_elsewhere.notified().await;
+    drop(client);
+    let ended = server.connections.wait();
+    tokio::time::timeout(Duration::from_secs(5), ended)
+        .await
+        .unwrap();
 }

@@ -1,0 +1,256 @@
+//! The socket, shared by the connection and the body of the request that it reads.
+//!
+//! A body is read by whoever wants it, which may be another task (that of an upstream's HTTP/2
+//! connection, say), so the socket is under a lock. It belongs to one connection and is held for
+//! one system call.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use crate::listener::io::Stream;
+use crate::listener::state::ConnState;
+use crate::outgoing::Pieces;
+
+/// Bytes read with one system call, and most that is read ahead of a client that pipelines.
+const READ: usize = 32 << 10;
+
+/// What a client is told that waits for leave to send its body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+pub(super) struct Wire {
+    state: Arc<ConnState>,
+    shared: Mutex<Shared>,
+}
+
+struct Shared {
+    /// `None` once the connection is over.
+    stream: Option<Stream>,
+    /// No more requests, nor bodies: what still comes is discarded.
+    ending: bool,
+    /// Bytes behind those of the current request.
+    ahead: Bytes,
+    /// What the client is to be told before its body is read, as far as it has not been.
+    interim: &'static [u8],
+    /// The connection, where it waits for the body to be read.
+    connection: Option<Waker>,
+    /// Whoever reads the body.
+    reader: Option<Waker>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream, state: Arc<ConnState>) -> Arc<Self> {
+        Arc::new(Self {
+            state,
+            shared: Mutex::new(Shared {
+                stream: Some(stream),
+                ending: false,
+                ahead: Bytes::new(),
+                interim: b"",
+                connection: None,
+                reader: None,
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what there is and gives it to `take`, which says how much of it it has used; the rest
+    /// is kept for the next call. `None` at the end of the client's bytes.
+    pub(super) fn poll_read<T>(
+        &self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]) -> (T, usize),
+    ) -> Poll<io::Result<Option<T>>> {
+        self.lock().poll_read(cx, take)
+    }
+
+    /// The client waits for leave to send its body: it is given when somebody wants to read it.
+    pub(super) fn defer_continue(&self) {
+        self.lock().interim = CONTINUE;
+    }
+
+    /// What must be written before the response's head: the rest of an interim response that has
+    /// been begun. One that has not is never sent.
+    pub(super) fn take_interim(&self) -> &'static [u8] {
+        let rest = std::mem::take(&mut self.lock().interim);
+        if rest.len() == CONTINUE.len() {
+            return b"";
+        }
+        rest
+    }
+
+    /// The same as [`poll_read`](Self::poll_read) for a body, whose reader is woken if the
+    /// connection ends meanwhile.
+    pub(super) fn poll_read_body<T>(
+        &self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]) -> (T, usize),
+    ) -> Poll<io::Result<Option<T>>> {
+        let mut shared = self.lock();
+        let read = shared.poll_body(cx, take);
+        if read.is_pending() {
+            remember(&mut shared.reader, cx);
+        }
+        read
+    }
+
+    /// The body has been read to its end: the connection may read again.
+    pub(super) fn body_read(&self) {
+        let mut shared = self.lock();
+        self.state.body_read();
+        shared.reader = None;
+        if let Some(connection) = shared.connection.take() {
+            connection.wake();
+        }
+    }
+
+    /// Whether there are bytes behind the current request.
+    pub(super) fn is_ahead(&self) -> bool {
+        !self.lock().ahead.is_empty()
+    }
+
+    /// Ready when the client has closed, as far as that can be seen: not before all of the
+    /// request has been read, nor behind bytes of its next one.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.lock();
+        if self.state.is_body_unread() {
+            remember(&mut shared.connection, cx);
+            return Poll::Pending;
+        }
+        if !shared.ahead.is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(shared.poll_read(cx, |_| ((), 0))) {
+            Ok(Some(())) => Poll::Pending,
+            Ok(None) | Err(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Writes all that waits.
+    pub(super) fn poll_write(
+        &self,
+        pieces: &mut Pieces,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        pieces.poll_write(self.lock().stream()?, cx)
+    }
+
+    /// Reads what comes when HTTP is over, after what has come already.
+    pub(super) fn poll_raw_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut shared = self.lock();
+        if shared.ahead.is_empty() {
+            return Pin::new(shared.stream()?).poll_read(cx, buf);
+        }
+        let now = shared.ahead.len().min(buf.remaining());
+        buf.put_slice(&shared.ahead[..now]);
+        shared.ahead.advance(now);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does something else with the socket when HTTP is over.
+    pub(super) fn poll_raw<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        poll(Pin::new(self.lock().stream()?))
+    }
+
+    /// Ends the connection in an orderly way.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.lock();
+        shared.end_body();
+        Pin::new(shared.stream()?).poll_shutdown(cx)
+    }
+
+    /// Closes the socket, whoever still holds this.
+    pub(super) fn close(&self) {
+        let mut shared = self.lock();
+        shared.stream = None;
+        shared.ahead = Bytes::new();
+        shared.end_body();
+    }
+}
+
+impl Shared {
+    fn stream(&mut self) -> io::Result<&mut Stream> {
+        self.stream
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn end_body(&mut self) {
+        self.ending = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn poll_body<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]) -> (T, usize),
+    ) -> Poll<io::Result<Option<T>>> {
+        if self.ending {
+            return Poll::Ready(Ok(None));
+        }
+        ready!(self.poll_interim(cx))?;
+        self.poll_read(cx, take)
+    }
+
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let interim = self.interim;
+            let written = ready!(Pin::new(self.stream()?).poll_write(cx, interim))?;
+            self.interim.advance(written);
+            if self.interim.is_empty() {
+                return Pin::new(self.stream()?).poll_flush(cx);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]) -> (T, usize),
+    ) -> Poll<io::Result<Option<T>>> {
+        if !self.ahead.is_empty() {
+            let (taken, used) = take(&self.ahead);
+            self.ahead.advance(used);
+            return Poll::Ready(Ok(Some(taken)));
+        }
+        let mut space = [const { MaybeUninit::uninit() }; READ];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(self.stream()?).poll_read(cx, &mut space))?;
+        let input = space.filled();
+        if input.is_empty() {
+            return Poll::Ready(Ok(None));
+        }
+        let (taken, used) = take(input);
+        if used < input.len() {
+            self.ahead = Bytes::copy_from_slice(&input[used..]);
+        }
+        Poll::Ready(Ok(Some(taken)))
+    }
+}
+
+fn remember(place: &mut Option<Waker>, cx: &Context<'_>) {
+    if !place
+        .as_ref()
+        .is_some_and(|waker| waker.will_wake(cx.waker()))
+    {
+        *place = Some(cx.waker().clone());
+    }
+}
