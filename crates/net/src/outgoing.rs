@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::HeaderName;
-use http_body::{Body, Frame};
+use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use crate::http1::{Framing, encode_trailers};
@@ -250,21 +250,6 @@ where
             Filled::Ended(trailers) => self.end(pieces, trailers.as_ref())?,
         }
         Ok(Poll::Ready(()))
-    }
-
-    /// Takes a frame that was asked for beforehand.
-    pub(crate) fn push_frame(
-        &mut self,
-        frame: Frame<Bytes>,
-        pieces: &mut Pieces,
-    ) -> Result<(), Unfit<B::Error>> {
-        let mut chunk = Chunk::default();
-        match frame.into_data() {
-            Ok(data) => self.push_data(data, pieces, &mut chunk)?,
-            Err(other) => return self.end(pieces, other.into_trailers().ok().as_ref()),
-        }
-        chunk.close(pieces);
-        Ok(())
     }
 
     fn fill(

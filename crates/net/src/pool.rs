@@ -9,6 +9,7 @@
 //! caller's.
 
 mod connect;
+mod decide;
 mod error;
 mod h1;
 mod h2;
@@ -37,6 +38,7 @@ pub use self::stats::PoolStats;
 pub use self::target::{Address, BadAddress, Protocol, Target, TlsIdentity};
 pub use self::upstream::{UpstreamBody, upgrade};
 
+use self::decide::{decide, is_undecided};
 use self::slot::{Ready, Slot};
 use self::stats::Counters;
 use crate::body::Body;
@@ -164,8 +166,8 @@ impl Pool {
     /// protocol handshake; how long to wait for the response is the caller's: dropping this
     /// future, or the body later, cancels the request upstream.
     ///
-    /// A request of which nothing was written (the connection turned out to be closed) is moved
-    /// to another connection.
+    /// An HTTP/2 request that did not get into a connection, because that was just being closed, is
+    /// moved to another.
     ///
     /// # Errors
     /// [`SendError`] says what failed and what the upstream may have seen.
@@ -175,6 +177,9 @@ impl Pool {
         mut request: Request<Body>,
         connect_timeout: Duration,
     ) -> Result<Response<UpstreamBody>, SendError> {
+        if is_undecided(&request) {
+            request = Box::pin(decide(request, target)).await?;
+        }
         let slot = self.slot(target);
         loop {
             let (ready, reused) = match slot.reuse() {
@@ -235,7 +240,7 @@ impl Pool {
             .slots
             .load()
             .values()
-            .filter(|slot| slot.sweep() && Arc::strong_count(slot) == 1)
+            .filter(|slot| slot.sweep() && !is_in_use(slot))
             .map(|slot| slot.target.clone())
             .collect();
         if !empty.is_empty() {
@@ -272,6 +277,12 @@ impl Pool {
         let idle: usize = self.slots.load().values().map(|slot| slot.idle()).sum();
         self.shared.counters.snapshot(idle as u64)
     }
+}
+
+/// Whether a request is being sent to the endpoint, or one of its HTTP/1.1 connections is with a
+/// request and is to come back.
+fn is_in_use(slot: &Arc<Slot>) -> bool {
+    Arc::strong_count(slot) > 1 || Arc::weak_count(slot) > 0
 }
 
 impl std::fmt::Debug for Pool {

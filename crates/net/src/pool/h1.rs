@@ -138,6 +138,10 @@ impl H1 {
                 Ok(Some(head))
             });
             match ready!(read) {
+                // What was said before we said anything answers something else.
+                Ok(Some(Ok(Some(_)))) if !self.outgoing.has_written() => {
+                    return Poll::Ready(Err(Broken::Closed(None)));
+                }
                 Ok(Some(Ok(Some(head)))) => return Poll::Ready(Ok(head)),
                 Ok(Some(Ok(None))) => {}
                 Ok(Some(Err(malformed))) => return Poll::Ready(Err(Broken::Malformed(malformed))),

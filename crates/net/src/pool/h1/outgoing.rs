@@ -1,14 +1,12 @@
 //! The request on its way out.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::Request;
-use http_body::Body as _;
 
 use crate::body::{Body, BodyError};
-use crate::http1::{Framing, announced_trailers, encode_request, expects_body};
+use crate::http1::{Framing, announced_trailers, encode_request};
 use crate::outgoing::{BodyWriter, Pieces, Unfit};
 use crate::pool::io::Io;
 
@@ -16,8 +14,6 @@ use crate::pool::io::Io;
 pub(super) struct Outgoing {
     pieces: Pieces,
     body: BodyWriter<Body>,
-    /// A request whose framing shows with the first frame of its body.
-    undecided: Option<Box<Request<Body>>>,
     failure: Option<io::Error>,
 }
 
@@ -27,51 +23,20 @@ impl Outgoing {
         Self {
             pieces: Pieces::default(),
             body: BodyWriter::nothing(),
-            undecided: None,
             failure: None,
         }
     }
 
     /// Begins with another request.
     pub(super) fn begin(&mut self, request: Request<Body>) {
-        self.pieces.forget();
-        match Framing::of(&request) {
-            // Over HTTP/2 a body may turn out to be none, and what is sent for a `GET` then must not
-            // look like one.
-            Framing::Chunked if !expects_body(request.method()) => {
-                self.undecided = Some(Box::new(request));
-            }
-            framing => self.begin_framed(request, framing),
-        }
-    }
-
-    fn begin_framed(&mut self, request: Request<Body>, framing: Framing) {
+        let framing = Framing::of(&request);
         let announced = match framing {
             Framing::Chunked => announced_trailers(request.headers()),
             _ => Vec::new(),
         };
+        self.pieces.forget();
         self.pieces.push_text(encode_request(&request, framing));
         self.body = BodyWriter::new(request.into_body(), framing, announced);
-    }
-
-    /// Looks at the first frame of a body that may be none.
-    fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Some(request) = &mut self.undecided else {
-            return Poll::Ready(Ok(()));
-        };
-        let first = ready!(Pin::new(request.body_mut()).poll_frame(cx)).transpose()?;
-        let Some(request) = self.undecided.take() else {
-            return Poll::Ready(Ok(()));
-        };
-        let framing = match &first {
-            Some(_) => Framing::Chunked,
-            None => Framing::None,
-        };
-        self.begin_framed(*request, framing);
-        Poll::Ready(match first {
-            Some(frame) => Ok(self.body.push_frame(frame, &mut self.pieces)?),
-            None => Ok(()),
-        })
     }
 
     /// Whether all of the request has been written.
@@ -100,7 +65,6 @@ impl Outgoing {
         io: &mut Io,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BodyError>> {
-        ready!(self.poll_decision(cx))?;
         while !self.is_over() {
             let starved = self.body.poll_fill(&mut self.pieces, cx)?.is_pending();
             match ready!(self.pieces.poll_write(io, cx)) {
@@ -114,13 +78,12 @@ impl Outgoing {
 
     /// Whether there is nothing more to write.
     fn is_over(&self) -> bool {
-        self.undecided.is_none() && self.body.is_over() && self.pieces.is_empty()
+        self.body.is_over() && self.pieces.is_empty()
     }
 
     fn fail(&mut self, failure: io::Error) {
         self.pieces.abandon();
         self.body.abandon();
-        self.undecided = None;
         self.failure = Some(failure);
     }
 }

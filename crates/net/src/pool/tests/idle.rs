@@ -136,6 +136,18 @@ async fn idle_and_old_connections_are_closed_in_time() {
 }
 
 #[tokio::test]
+async fn a_connection_in_use_during_a_sweep_is_kept_afterwards() {
+    let tasks = Tasks::new();
+    let (pool, target) = with_idle(PoolConfig::default(), 1, &tasks).await;
+    let in_use = send(&pool, &target, get("/")).await.unwrap();
+    pool.sweep();
+    text(in_use).await;
+    assert_eq!(pool.stats().idle, 1);
+    text(send(&pool, &target, get("/")).await.unwrap()).await;
+    assert_eq!(pool.stats().connects, 1);
+}
+
+#[tokio::test]
 async fn maintenance_sweeps_until_the_pool_is_closed() {
     let tasks = Tasks::new();
     let (pool, _) = with_idle(PoolConfig::default(), 2, &tasks).await;
