@@ -58,6 +58,11 @@ pub const TARGETS: &[Target] = &[
         run: targets::splice::run,
     },
     Target {
+        name: "request",
+        form: "http",
+        run: targets::request::run,
+    },
+    Target {
         name: "response",
         form: "http",
         run: targets::response::run,

@@ -68,9 +68,12 @@ pub(crate) async fn run(
             Ok(candidate) => candidate,
             Err(exhausted) => return give_up(last, Some(exhausted), routed),
         };
-        let place = Place::new(&mut candidate, shared, now);
-        if candidate.again && !back_off(routed, exchange.attempts, end).await {
-            return give_up(last, None, routed);
+        let mut place = Place::new(&mut candidate, shared, now);
+        if candidate.again {
+            if !back_off(routed, exchange.attempts, end).await {
+                return give_up(last, None, routed);
+            }
+            place.begins(Instant::now());
         }
         note_repeat(shared, exchange, last.as_ref(), &candidate);
         match once::attempt(shared, exchange, routed, &candidate, place, end).await {

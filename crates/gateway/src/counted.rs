@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use net::listener::{RequestBody, RequestBodyError};
 
-use crate::headers::{strip_control, strip_hop_by_hop};
+use crate::headers::strip_trailers;
 
 /// Bytes of a body received so far. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -60,8 +60,7 @@ impl Body for Counted {
                 self.received.add(data.len() as u64);
             }
             if let Some(trailers) = frame.trailers_mut() {
-                strip_control(trailers);
-                strip_hop_by_hop(trailers);
+                strip_trailers(trailers);
             }
             Ok(frame)
         }))

@@ -4,7 +4,9 @@
 //! *Control* headers tell a gateway or an engine where to send a request or whom to believe; a
 //! client must not set them, so they are stripped before any stage reads a header.
 
-use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+};
 
 /// Caller-chosen or generated id of a request, echoed in the answer and sent upstream.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -79,11 +81,23 @@ fn is_control(name: &str) -> bool {
 
 /// Removes hop-by-hop headers, those that `Connection` names included.
 ///
-/// `te: trailers` survives, since gRPC servers insist on it.
+/// `te: trailers` survives, since gRPC servers insist on it, and so does our own id of the request.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
     remove_where(headers, is_hop_by_hop);
     strip_named(headers, &named);
+}
+
+/// Leaves of a request's trailers what adds nothing to its head that was refused there, or that
+/// somebody took the head's word for: no control, hop-by-hop or framing fields, no credentials, and
+/// nothing of who asked.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_control(trailers);
+    strip_hop_by_hop(trailers);
+    remove_where(trailers, |name| {
+        let framing = *name == HOST || *name == CONTENT_LENGTH || *name == TE || *name == TRAILER;
+        framing || is_credential(name) || is_forwarded(name) || *name == X_REQUEST_ID
+    });
 }
 
 /// A copy without hop-by-hop headers and what is `unwanted` besides, with room for some more.
@@ -107,7 +121,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
-        .filter(|name| name != TE)
+        .filter(|name| *name != TE && *name != X_REQUEST_ID)
         .collect()
 }
 
@@ -115,7 +129,7 @@ fn strip_named(headers: &mut HeaderMap, named: &[HeaderName]) {
     for name in named {
         headers.remove(name);
     }
-    if headers.get(TE).is_some_and(|te| te != "trailers") {
+    if headers.get_all(TE).iter().any(|te| te != "trailers") {
         headers.remove(TE);
     }
 }

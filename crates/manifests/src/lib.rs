@@ -27,12 +27,22 @@ pub use problem::{Place, Problem, Related};
 pub use references::{referenced_files, secret_refs};
 
 /// A file with any number of YAML (or JSON) documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// What the operator calls it.
     pub name: Arc<str>,
     /// Its content.
     pub text: Arc<str>,
+}
+
+/// Without the content, which may have secrets in it.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File")
+            .field("name", &self.name)
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl File {

@@ -132,12 +132,16 @@ fn by_looks(text: &str) -> Vec<Range<usize>> {
     hidden
 }
 
-/// What stands in URLs before `@`.
+/// What stands in URLs before `@`. A URL ends at a blank, or at the quote that it stands in; other
+/// quotes may be part of a password.
 fn users(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices("://").filter_map(|(at, slashes)| {
         let start = at + slashes.len();
         let rest = text.get(start..)?;
-        let url = rest.split(|c: char| c.is_whitespace() || "\"'".contains(c));
+        let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        let before = text.get(..at)?.trim_end_matches(scheme).chars().next_back();
+        let quote = before.filter(|c| "\"'".contains(*c));
+        let url = rest.split(|c: char| c.is_whitespace() || Some(c) == quote);
         let user = url.into_iter().next()?.rfind('@')?;
         Some(start..start + user)
     })

@@ -52,12 +52,21 @@ impl Fault {
 }
 
 /// A named text and its line starts.
-#[derive(Debug)]
 pub(crate) struct Text {
     name: Arc<str>,
     text: Arc<str>,
     line_starts: Vec<usize>,
     shown: OnceLock<Arc<str>>,
+}
+
+/// Without the text, which may have secrets in it.
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Text")
+            .field("name", &self.name)
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Text {

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod configuration;
+pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod route;
 pub(crate) mod scan;

@@ -32,6 +32,11 @@ impl Place {
         }
     }
 
+    /// The attempt begins only now: what was waited before is not the endpoint's time.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.taken = now;
+    }
+
     /// The answer has begun.
     pub(crate) fn response_began(&mut self, now: Instant) {
         if let Some(token) = &mut self.token {

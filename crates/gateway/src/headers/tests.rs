@@ -36,6 +36,30 @@ fn hop_by_hop_headers_stay_behind() {
     let mut headers = map(&[("te", "gzip")]);
     strip_hop_by_hop(&mut headers);
     assert!(headers.is_empty());
+
+    let mut headers = map(&[("te", "trailers"), ("connection", "x-request-id")]);
+    headers.append("te", HeaderValue::from_static("gzip"));
+    headers.insert("x-request-id", HeaderValue::from_static("1"));
+    strip_hop_by_hop(&mut headers);
+    assert_eq!(names(&headers), ["x-request-id"]);
+}
+
+#[test]
+fn trailers_say_nothing_that_a_head_may_not() {
+    let mut trailers = map(&[
+        ("authorization", "Bearer a"),
+        ("cookie", "a=b"),
+        ("x-api-key", "a"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-request-id", "1"),
+        ("x-sluicegate-a", "1"),
+        ("host", "a"),
+        ("content-length", "1"),
+        ("transfer-encoding", "chunked"),
+        ("x-checksum", "1"),
+    ]);
+    strip_trailers(&mut trailers);
+    assert_eq!(names(&trailers), ["x-checksum"]);
 }
 
 #[test]

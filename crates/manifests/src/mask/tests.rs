@@ -35,6 +35,11 @@ fn what_looks_like_a_secret_is_masked() {
     check("apiKey: é→sk", "apiKey: *******");
     check("url: http://me:sk@h:1/v1", "url: http://*****@h:1/v1");
     check("[\"https://é@h\", a@b]", "[\"https://**@h\", a@b]");
+    check("url: https://u:pa'ss@h", "url: https://*******@h");
+    check(
+        "url: 'https://u:p\"s@h' # a@b",
+        "url: 'https://*****@h' # a@b",
+    );
     check("url: http://h/v1", "url: http://h/v1");
 }
 

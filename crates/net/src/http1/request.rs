@@ -117,15 +117,23 @@ impl RequestReader {
     /// # Errors
     /// The bytes are no request, or exceed the limits.
     pub fn push(&mut self, input: &[u8]) -> Result<Option<(RequestHead, usize)>, Refused> {
-        let blank = if self.has_begun() {
-            0
-        } else {
-            blank_lines(input)
-        };
+        let blank = self.pass_blank_lines(input);
         let taken = self.input.take_head(&input[blank..]);
         match taken.map_err(|TooLong| too_large("its head is too long"))? {
             Some((bytes, used)) => Ok(Some((parse(&bytes, self.limits.fields)?, blank + used))),
             None => self.check_early().map(|()| None),
+        }
+    }
+
+    /// How many bytes at the beginning of `input` are empty lines before a head.
+    fn pass_blank_lines(&mut self, input: &[u8]) -> usize {
+        match (self.input.kept(), input) {
+            (b"", _) => blank_lines(input),
+            (b"\r", [b'\n', rest @ ..]) => {
+                self.input = Input::new(self.limits.bytes);
+                1 + blank_lines(rest)
+            }
+            _ => 0,
         }
     }
 

@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_millis(25);
 /// The same while a file is open for writing; its closing ends it.
 const WRITING: Duration = Duration::from_millis(500);
 /// Time after which a change is looked at although it does not come to rest.
-const LONGEST: Duration = Duration::from_secs(2);
+pub(super) const LONGEST: Duration = Duration::from_secs(2);
 /// Notifications that may wait; one alone makes the whole set be read, so more may be lost.
 const CAPACITY: usize = 1024;
 

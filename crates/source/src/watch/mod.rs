@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::load::{Attempt, Inputs, LoadError, Loaded, Source};
-use events::Events;
+use events::{Events, LONGEST};
 use interests::Interests;
 
 /// Time from one comparison of the content to the next.
@@ -105,24 +105,19 @@ impl Watcher {
     }
 
     /// Loads what has changed. Loading goes on while it is waited for the change to be complete;
-    /// if more has changed by then, what was loaded is forgotten.
+    /// if more has changed by then, what was loaded is forgotten and the wait begins anew, as long
+    /// as a change may take.
     async fn take_change(&mut self) {
-        let attempt = self.attempt();
-        self.events.settle().await;
-        let Some(attempt) = attempt.await.ok() else {
-            return;
-        };
-        self.inputs = attempt.inputs.clone();
-        if self.has_changed().await {
-            drop(attempt);
-            return self.reload().await;
-        }
-        self.take(attempt).await;
-    }
-
-    async fn reload(&mut self) {
-        if let Ok(attempt) = self.attempt().await {
-            self.take(attempt).await;
+        let latest = Instant::now() + LONGEST;
+        loop {
+            let attempt = self.attempt();
+            self.events.settle().await;
+            let Ok(attempt) = attempt.await else { return };
+            self.inputs = attempt.inputs.clone();
+            if Instant::now() >= latest || !self.has_changed().await {
+                return self.take(attempt).await;
+            }
+            blocking(move || drop(attempt)).await;
         }
     }
 
@@ -146,7 +141,7 @@ impl Watcher {
         blocking(move || drop(attempt.remains)).await;
     }
 
-    /// Begins to load at once. Fails only if the runtime is shutting down.
+    /// Begins to load at once. Fails if the runtime is shutting down, or by a panic.
     fn attempt(&self) -> JoinHandle<Attempt> {
         let (source, known) = (self.source.clone(), self.inputs.references.clone());
         tokio::task::spawn_blocking(move || source.attempt(&known))

@@ -115,6 +115,13 @@ fn a_head_is_what_it_says() {
 }
 
 #[test]
+fn an_empty_line_in_two_pieces_is_one() {
+    let bytes = b"\r\n\n\r\nGET / HTTP/1.1\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    assert_eq!(read(bytes.chunks(1)), read([&bytes[..]]));
+    assert_eq!(read(bytes.chunks(1)).requests.len(), 2);
+}
+
+#[test]
 fn a_body_ends_where_the_head_says_and_the_next_request_begins_there() {
     let check = |head: &str, body: &str, expect: &str| {
         let next = "GET /next HTTP/1.1\r\n\r\n";
