@@ -41,10 +41,15 @@ pub(crate) fn requested(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 impl Tunnel {
-    /// The client's side of `request`'s connection, if it asks for another protocol.
+    /// The client's side of `request`'s connection, if it asks for another protocol. One that cannot
+    /// be switched does not ask for it any more.
     pub(crate) fn wanted<B>(request: &mut Request<B>) -> Option<Self> {
         requested(request.headers())?;
-        on_upgrade(request).map(|client| Self { client })
+        let client = on_upgrade(request);
+        if client.is_none() {
+            request.headers_mut().remove(UPGRADE);
+        }
+        client.map(|client| Self { client })
     }
 
     /// Answers 101 and carries bytes once the client has switched.

@@ -25,6 +25,7 @@ pub(crate) use encode::{
 };
 pub(crate) use framing::keeps_alive;
 pub use input::HeadLimits;
+pub(crate) use request::blank_lines;
 pub use request::{Refused, RequestHead, RequestReader};
 pub use response::{ResponseHead, ResponseReader};
 

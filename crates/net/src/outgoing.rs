@@ -21,6 +21,12 @@ use crate::http1::{Framing, encode_trailers};
 /// system calls.
 const AHEAD: usize = 64 << 10;
 
+/// Pieces taken before they are written: what is in many small ones is bounded by this.
+const AHEAD_PIECES: usize = 256;
+
+/// Pieces of which a connection keeps the room.
+const KEPT_ROOM: usize = 32;
+
 /// Pieces written with one system call.
 const AT_ONCE: usize = 32;
 
@@ -106,6 +112,7 @@ impl Pieces {
     /// Lets go of what waits.
     pub(crate) fn abandon(&mut self) {
         self.queue.clear();
+        self.queue.shrink_to(KEPT_ROOM);
         self.waiting = 0;
         self.unflushed = false;
     }
@@ -126,6 +133,10 @@ impl Pieces {
             self.waiting += length;
             self.queue.push_back(piece);
         }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.waiting >= AHEAD || self.queue.len() >= AHEAD_PIECES
     }
 
     /// Room for the size of a chunk that is yet to be gathered.
@@ -258,7 +269,7 @@ where
         chunk: &mut Chunk,
         cx: &mut Context<'_>,
     ) -> Result<Filled, Unfit<B::Error>> {
-        while let Some(body) = self.body.as_mut().filter(|_| pieces.waiting < AHEAD) {
+        while let Some(body) = self.body.as_mut().filter(|_| !pieces.are_enough()) {
             let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
                 return Ok(Filled::Starved);
             };

@@ -150,7 +150,7 @@ impl RequestReader {
 }
 
 /// Bytes of the empty lines that `input` begins with.
-fn blank_lines(input: &[u8]) -> usize {
+pub(crate) fn blank_lines(input: &[u8]) -> usize {
     let mut rest = input;
     loop {
         match rest {

@@ -46,8 +46,6 @@ pub(super) enum Broken {
     Left,
     #[error("the body of an answer broke off: {0}")]
     Answer(BoxError),
-    #[error("a handler switched protocols without reading the request")]
-    Unread,
 }
 
 /// Serves `stream` until it ends, [`ConnState::ask_to_close`] included.
@@ -70,10 +68,22 @@ pub(super) async fn serve<H: Handler>(
         let begun = connection.begin(head, first);
         let handled = handler.handle(begun.request, info.clone());
         let response = connection.unless_left(handled).await?;
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let offer = match (response.status(), begun.offer) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(offer))
+                if !connection.state.is_body_unread() =>
+            {
+                Some(offer)
+            }
+            (StatusCode::SWITCHING_PROTOCOLS, _) => {
+                connection.refuse_to_switch().await?;
+                break;
+            }
+            _ => None,
+        };
         let kept = connection.respond(response, begun.terms).await?;
-        if let Some(offer) = begun.offer.filter(|_| switching) {
-            return connection.switch(offer);
+        if let Some(offer) = offer {
+            connection.switch(offer);
+            return Ok(());
         }
         if !kept || connection.state.is_body_unread() {
             break;
@@ -193,6 +203,7 @@ impl Connection {
         };
         let mut request = Request::new(());
         let offer = Offer::make(&head, &mut request);
+        self.wire.pass_blank_lines(offer.is_none());
         *request.method_mut() = head.method;
         *request.uri_mut() = head.target;
         *request.headers_mut() = head.headers;
@@ -228,7 +239,10 @@ impl Connection {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let last = terms.in_flight.is_last_of_connection() || !terms.keep_alive;
+        let interim = self.wire.take_interim();
+        // A client that waits for leave which never comes may send its body or the next request.
+        let last =
+            terms.in_flight.is_last_of_connection() || !terms.keep_alive || interim.is_none();
         let framing = terms.asked.framing(&response);
         let kept = !last
             && framing != Framing::UntilClose
@@ -240,7 +254,7 @@ impl Connection {
             (false, _) => Some("close"),
         };
         self.outgoing.forget();
-        self.outgoing.push_static(self.wire.take_interim());
+        self.outgoing.push_static(interim.unwrap_or_default());
         let head = date::with_now(|now| encode_response(&response, framing, connection, now));
         self.outgoing.push_text(head);
         let announced = match framing {
@@ -297,9 +311,21 @@ impl Connection {
     async fn refuse(&mut self, refused: Refused) -> Result<(), Broken> {
         tracing::debug!(%refused, status = refused.status.as_u16(), "not a request");
         let text = format!("This HTTP request is refused: {refused}.\n");
+        self.answer_last(refused.status, text).await
+    }
+
+    /// Answers in the place of a handler that switches protocols where the client did not ask for
+    /// it, or has not sent all of its request: the two would not agree on where HTTP ends.
+    async fn refuse_to_switch(&mut self) -> Result<(), Broken> {
+        let text = "The upstream switched protocols, which this request does not allow.\n";
+        self.answer_last(StatusCode::BAD_GATEWAY, text.to_owned())
+            .await
+    }
+
+    async fn answer_last(&mut self, status: StatusCode, text: String) -> Result<(), Broken> {
         let framing = Framing::Length(text.len() as u64);
         let mut response = Response::new(Full::new(Bytes::from(text)));
-        *response.status_mut() = refused.status;
+        *response.status_mut() = status;
         let plain = HeaderValue::from_static("text/plain");
         response.headers_mut().insert(CONTENT_TYPE, plain);
         self.outgoing.forget();
@@ -310,16 +336,16 @@ impl Connection {
     }
 
     /// Leaves the connection to another protocol.
-    fn switch(mut self, offer: Offer) -> Result<(), Broken> {
-        if self.state.is_body_unread() {
-            return Err(Broken::Unread);
-        }
+    fn switch(mut self, offer: Offer) {
         self.switched = true;
+        self.state.switched();
         offer.fulfil(self.wire.clone());
-        Ok(())
     }
 
     async fn close(self) -> Result<(), Broken> {
+        if self.wire.is_ahead() {
+            self.state.bytes_came();
+        }
         poll_fn(|cx| self.wire.poll_shutdown(cx)).await?;
         Ok(())
     }

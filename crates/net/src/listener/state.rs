@@ -31,6 +31,8 @@ pub(super) struct ConnState {
     body_abandoned: AtomicBool,
     /// The connection is to end as soon as no request is in flight.
     asked_to_close: AtomicBool,
+    /// HTTP is over on the connection; the socket is a tunnel's.
+    switched: AtomicBool,
     /// The socket is being shut down.
     closing: AtomicBool,
     _permit: Permit,
@@ -57,6 +59,7 @@ impl ConnState {
             body_unread: AtomicBool::new(false),
             body_abandoned: AtomicBool::new(false),
             asked_to_close: AtomicBool::new(false),
+            switched: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             _permit: permit,
         }
@@ -99,7 +102,13 @@ impl ConnState {
     /// Whether the client may still be sending what nobody will read: the rest of a body, or of a
     /// head that was refused.
     pub(super) fn input_unread(&self) -> bool {
-        self.is_body_unread() || (self.is_idle() && self.head_begun())
+        !self.switched.load(Ordering::Relaxed)
+            && (self.is_body_unread() || (self.is_idle() && self.head_begun()))
+    }
+
+    /// Leaves the socket to another protocol, which reads all that comes.
+    pub(super) fn switched(&self) {
+        self.switched.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection has served as many requests as it may.

@@ -194,9 +194,12 @@ async fn echo(request: Request<RequestBody>) -> Response<TestBody> {
 }
 
 fn upgrade(mut request: Request<RequestBody>) -> Response<TestBody> {
-    let upgraded = super::on_upgrade(&mut request).unwrap();
+    let upgraded = super::on_upgrade(&mut request);
     Tasks::new().spawn("tunnel", async move {
-        let mut tunnel = upgraded.upgraded().await.unwrap();
+        let Some(upgraded) = upgraded else { return };
+        let Ok(mut tunnel) = upgraded.upgraded().await else {
+            return;
+        };
         let mut bytes = [0; 4];
         tunnel.read_exact(&mut bytes).await.unwrap();
         tunnel.write_all(&bytes).await.unwrap();

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
+use crate::http1::blank_lines;
 use crate::listener::io::Stream;
 use crate::listener::state::ConnState;
 use crate::outgoing::Pieces;
@@ -37,6 +38,9 @@ struct Shared {
     ahead: Bytes,
     /// What the client is to be told before its body is read, as far as it has not been.
     interim: &'static [u8],
+    interim_unflushed: bool,
+    /// Empty lines behind the request are nothing: HTTP goes on after it.
+    pass_blank_lines: bool,
     /// The connection, where it waits for the body to be read.
     connection: Option<Waker>,
     /// Whoever reads the body.
@@ -52,6 +56,8 @@ impl Wire {
                 ending: false,
                 ahead: Bytes::new(),
                 interim: b"",
+                interim_unflushed: false,
+                pass_blank_lines: true,
                 connection: None,
                 reader: None,
             }),
@@ -77,14 +83,24 @@ impl Wire {
         self.lock().interim = CONTINUE;
     }
 
-    /// What must be written before the response's head: the rest of an interim response that has
-    /// been begun. One that has not is never sent.
-    pub(super) fn take_interim(&self) -> &'static [u8] {
-        let rest = std::mem::take(&mut self.lock().interim);
-        if rest.len() == CONTINUE.len() {
-            return b"";
+    /// The rest of an interim response that has been begun: it must be written before the
+    /// response's head. `None` if one is due that has not been begun, and now never will be.
+    pub(super) fn take_interim(&self) -> Option<&'static [u8]> {
+        let mut shared = self.lock();
+        // Whoever writes it waits for the socket to take bytes, which the connection now does.
+        if let Some(reader) = shared.reader.take() {
+            reader.wake();
         }
-        rest
+        let rest = std::mem::take(&mut shared.interim);
+        (rest.len() < CONTINUE.len()).then_some(rest)
+    }
+
+    /// Empty lines behind the current request are passed over (RFC 9112, section 2.2), unless it may
+    /// end HTTP on the connection: then they are the other protocol's.
+    pub(super) fn pass_blank_lines(&self, pass: bool) {
+        let mut shared = self.lock();
+        shared.pass_blank_lines = pass;
+        shared.trim();
     }
 
     /// The same as [`poll_read`](Self::poll_read) for a body, whose reader is woken if the
@@ -125,13 +141,13 @@ impl Wire {
             remember(&mut shared.connection, cx);
             return Poll::Pending;
         }
-        if !shared.ahead.is_empty() {
-            return Poll::Pending;
+        while shared.ahead.is_empty() {
+            match ready!(shared.poll_read(cx, |_| ((), 0))) {
+                Ok(Some(())) => shared.trim(),
+                Ok(None) | Err(_) => return Poll::Ready(()),
+            }
         }
-        match ready!(shared.poll_read(cx, |_| ((), 0))) {
-            Ok(Some(())) => Poll::Pending,
-            Ok(None) | Err(_) => Poll::Ready(()),
-        }
+        Poll::Pending
     }
 
     /// Writes all that waits.
@@ -155,7 +171,7 @@ impl Wire {
         }
         let now = shared.ahead.len().min(buf.remaining());
         buf.put_slice(&shared.ahead[..now]);
-        shared.ahead.advance(now);
+        shared.use_ahead(now);
         Poll::Ready(Ok(()))
     }
 
@@ -190,6 +206,21 @@ impl Shared {
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    /// What is used up is let go: it would be kept for as long as the connection is.
+    fn use_ahead(&mut self, used: usize) {
+        self.ahead.advance(used);
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new();
+        }
+    }
+
+    fn trim(&mut self) {
+        if self.pass_blank_lines {
+            let blank = blank_lines(&self.ahead);
+            self.use_ahead(blank);
+        }
+    }
+
     fn end_body(&mut self) {
         self.ending = true;
         if let Some(reader) = self.reader.take() {
@@ -214,9 +245,11 @@ impl Shared {
             let interim = self.interim;
             let written = ready!(Pin::new(self.stream()?).poll_write(cx, interim))?;
             self.interim.advance(written);
-            if self.interim.is_empty() {
-                return Pin::new(self.stream()?).poll_flush(cx);
-            }
+            self.interim_unflushed = true;
+        }
+        if self.interim_unflushed {
+            ready!(Pin::new(self.stream()?).poll_flush(cx))?;
+            self.interim_unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -228,7 +261,7 @@ impl Shared {
     ) -> Poll<io::Result<Option<T>>> {
         if !self.ahead.is_empty() {
             let (taken, used) = take(&self.ahead);
-            self.ahead.advance(used);
+            self.use_ahead(used);
             return Poll::Ready(Ok(Some(taken)));
         }
         let mut space = [const { MaybeUninit::uninit() }; READ];

@@ -546,3 +546,43 @@ async fn a_client_that_leaves_while_its_body_is_read_elsewhere_is_seen() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_switch_that_the_client_cannot_make_is_refused() {
+    for request in [
+        "GET /upgrade HTTP/1.0\r\nconnection: upgrade, keep-alive\r\nupgrade: echo\r\n\r\n",
+        "GET /upgrade HTTP/1.1\r\nhost: test\r\n\r\n",
+        "POST /upgrade HTTP/1.1\r\nhost: test\r\nupgrade: echo\r\ncontent-length: 900\r\n\r\n",
+    ] {
+        let server = start(Limits::default()).await;
+        let mut client = server.connect().await;
+        client.write(request).await;
+        client.write("GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        let answer = client.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_line_behind_a_body_is_nothing() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let begun = Instant::now();
+    client
+        .write("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\nabc\r\n")
+        .await;
+    client.read_until("abc").await;
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), IDLE);
+    // Nor does it hide that a client leaves.
+    let mut client = server.connect().await;
+    client
+        .write("POST /pause HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\nabc\r\n")
+        .await;
+    client.read_until("a\r\n").await;
+    drop(client);
+    let begun = Instant::now();
+    server.connections.wait().await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
