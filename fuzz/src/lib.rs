@@ -18,6 +18,7 @@
 mod reference;
 mod split;
 mod targets;
+mod wire;
 
 /// Something that reads bytes from outside.
 #[derive(Clone, Copy, Debug)]

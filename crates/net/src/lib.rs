@@ -13,6 +13,7 @@ pub mod body;
 pub mod budget;
 pub mod drain;
 pub mod http1;
+mod incoming;
 pub mod limits;
 pub mod listener;
 mod outgoing;

@@ -1,12 +1,11 @@
 //! Requests of HTTP/1.1: every split gives the same, and as far as hyper's server reads requests from
 //! the same bytes, they are the same ones, in the same places.
 
-use crate::split::splits;
+use crate::{split::splits, wire::Wire};
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use net::http1::{BodyReader, HeadLimits, RequestReader};
@@ -14,9 +13,8 @@ use std::{
     cell::RefCell,
     convert::Infallible,
     future::Future,
-    io,
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    pin::pin,
+    task::{Context, Waker},
 };
 
 const LIMITS: HeadLimits = HeadLimits {
@@ -117,15 +115,11 @@ fn second_opinion(data: &[u8]) -> Vec<Seen> {
         }
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     });
-    let wire = Wire {
-        bytes: data.to_vec(),
-        given: 0,
-    };
     let mut connection = pin!(
         http1::Builder::new()
             .max_headers(LIMITS.fields)
             .half_close(true)
-            .serve_connection(wire, service)
+            .serve_connection(Wire::client(data), service)
     );
     // Each turn makes one step at least; there are no more steps than bytes.
     for _ in 0..data.len() + 10 {
@@ -140,40 +134,15 @@ fn second_opinion(data: &[u8]) -> Vec<Seen> {
     seen.take()
 }
 
-/// A connection that gives its bytes and then ends, and takes whatever comes.
-struct Wire {
-    bytes: Vec<u8>,
-    given: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Read for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let rest = &self.bytes[self.given..];
-        let now = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..now]);
-        self.given += now;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    #[test]
+    fn the_second_opinion_is_one() {
+        let data = b"POST /a HTTP/1.1\r\ncontent-length: 1\r\n\r\nxGET /b HTTP/1.1\r\n\r\n";
+        let theirs = second_opinion(data);
+        assert_eq!(theirs.len(), 2);
+        assert_eq!(theirs, read(&[data]).requests);
     }
 }

@@ -1,16 +1,14 @@
 //! Responses of HTTP/1.1: every split gives the same, and where hyper's client reads a whole response
 //! from the same bytes it is the same one.
 
-use crate::split::splits;
+use crate::{split::splits, wire::Wire};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use net::http1::{BodyReader, HeadLimits, ResponseReader};
 use std::{
     future::Future,
-    io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
@@ -84,14 +82,9 @@ fn read(pieces: &[&[u8]]) -> Seen {
 
 /// What hyper's client reads; nothing if it finds fault.
 fn second_opinion(data: &[u8]) -> Option<(StatusCode, Bytes)> {
-    let wire = Wire {
-        bytes: data.to_vec(),
-        given: 0,
-        asked: false,
-    };
     let handshake = http1::Builder::new()
         .max_headers(LIMITS.fields)
-        .handshake::<_, Empty<Bytes>>(wire);
+        .handshake::<_, Empty<Bytes>>(Wire::server(data));
     let Poll::Ready(Ok((mut sender, connection))) = poll(pin!(handshake)) else {
         return None;
     };
@@ -113,47 +106,4 @@ fn second_opinion(data: &[u8]) -> Option<(StatusCode, Bytes)> {
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// A connection that takes whatever comes, and then gives its bytes.
-struct Wire {
-    bytes: Vec<u8>,
-    given: usize,
-    asked: bool,
-}
-
-impl Read for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.asked {
-            return Poll::Pending;
-        }
-        let rest = &self.bytes[self.given..];
-        let now = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..now]);
-        self.given += now;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.asked = true;
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

@@ -26,7 +26,7 @@ use http_body_util::Full;
 pub(super) use self::body::Http1Body;
 use self::upgrade::Offer;
 pub use self::upgrade::{NotUpgraded, OnUpgrade, Upgraded, on_upgrade};
-use self::wire::Wire;
+use self::wire::{Behind, Wire};
 use super::io::Stream;
 use super::request_body::RequestBody;
 use super::state::{ConnState, InFlight};
@@ -35,6 +35,7 @@ use crate::http1::{
     Asked, Framing, HeadLimits, Refused, RequestHead, RequestReader, announced_trailers,
     encode_response, keeps_alive,
 };
+use crate::incoming::Arriving;
 use crate::outgoing::{BodyWriter, Pieces, Unfit};
 
 /// Why a connection ended before its time.
@@ -67,7 +68,12 @@ pub(super) async fn serve<H: Handler>(
         };
         let begun = connection.begin(head, first);
         let handled = handler.handle(begun.request, info.clone());
-        let response = connection.unless_left(handled).await?;
+        let next = match begun.offer {
+            // What follows is the other protocol's.
+            Some(_) => Behind::Anything,
+            None => Behind::Request,
+        };
+        let response = connection.unless_left(handled, next).await?;
         let offer = match (response.status(), begun.offer) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(offer))
                 if !connection.state.is_body_unread() =>
@@ -133,6 +139,8 @@ struct Terms {
     asked: Asked,
     keep_alive: bool,
     takes_trailers: bool,
+    /// The client may be waiting for `100 Continue`.
+    waits_for_leave: bool,
     in_flight: InFlight,
 }
 
@@ -153,7 +161,7 @@ impl Connection {
     }
 
     async fn read_head(&mut self) -> Result<Next, Broken> {
-        if self.wire.is_ahead() {
+        if self.wire.has_next() {
             self.state.bytes_came();
         }
         poll_fn(|cx| self.poll_head(cx)).await
@@ -189,7 +197,8 @@ impl Connection {
     /// Makes the request that the handler gets.
     fn begin(&self, head: RequestHead, first: Bytes) -> Begun {
         let whole = head.body.is_over();
-        if !whole && first.is_empty() && head.expects_continue() {
+        let waits_for_leave = !whole && first.is_empty() && head.expects_continue();
+        if waits_for_leave {
             self.wire.defer_continue();
         }
         let terms = Terms {
@@ -199,21 +208,22 @@ impl Connection {
             },
             keep_alive: head.keep_alive,
             takes_trailers: head.takes_trailers(),
+            waits_for_leave,
             in_flight: self.state.begin_request(!whole),
         };
         let mut request = Request::new(());
         let offer = Offer::make(&head, &mut request);
-        self.wire.pass_blank_lines(offer.is_none());
         *request.method_mut() = head.method;
         *request.uri_mut() = head.target;
         *request.headers_mut() = head.headers;
         if !head.modern {
             *request.version_mut() = Version::HTTP_10;
         }
+        let body = Arriving::new(first, head.body);
         let body = if whole {
-            Http1Body::whole(first, head.body)
+            Http1Body::whole(body)
         } else {
-            Http1Body::arriving(first, head.body, self.wire.clone(), self.state.clone())
+            Http1Body::arriving(body, self.wire.clone(), self.state.clone())
         };
         Begun {
             request: request.map(|()| RequestBody::http1(body)),
@@ -223,13 +233,13 @@ impl Connection {
     }
 
     /// Drives the handler for as long as there is somebody to answer.
-    async fn unless_left<F: Future>(&self, handled: F) -> Result<F::Output, Broken> {
+    async fn unless_left<F: Future>(&self, handled: F, next: Behind) -> Result<F::Output, Broken> {
         let mut handled = pin!(handled);
         poll_fn(|cx| {
             if let Poll::Ready(response) = handled.as_mut().poll(cx) {
                 return Poll::Ready(Ok(response));
             }
-            self.wire.poll_gone(cx).map(|()| Err(Broken::Left))
+            self.wire.poll_gone(cx, next).map(|()| Err(Broken::Left))
         })
         .await
     }
@@ -239,7 +249,10 @@ impl Connection {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        let interim = self.wire.take_interim();
+        let interim = match terms.waits_for_leave {
+            true => self.wire.take_interim(),
+            false => Some(&b""[..]),
+        };
         // A client that waits for leave which never comes may send its body or the next request.
         let last =
             terms.in_flight.is_last_of_connection() || !terms.keep_alive || interim.is_none();
@@ -301,7 +314,10 @@ impl Connection {
                 Poll::Ready(()) if !starved => {}
                 // Once all has been taken it is written, whoever is there.
                 _ if body.is_over() => return Poll::Pending,
-                _ => return self.wire.poll_gone(cx).map(|()| Err(Broken::Left)),
+                _ => {
+                    let gone = self.wire.poll_gone(cx, Behind::Request);
+                    return gone.map(|()| Err(Broken::Left));
+                }
             }
         }
     }
@@ -343,7 +359,7 @@ impl Connection {
     }
 
     async fn close(self) -> Result<(), Broken> {
-        if self.wire.is_ahead() {
+        if self.wire.has_next() {
             self.state.bytes_came();
         }
         poll_fn(|cx| self.wire.poll_shutdown(cx)).await?;

@@ -5,10 +5,6 @@
 //! nothing crosses threads, and dropping the future or the body closes the connection, which is
 //! how an upstream learns that its client has gone.
 //!
-//! Bytes are read into a buffer on the stack and copied from there in pieces of their own size, so
-//! that a connection which waits, be it idle or for an engine to say the next word, holds no
-//! buffer.
-//!
 //! The price: while the reader of a response body does not poll, the rest of the *request* body
 //! is not sent either. Only a peer that refuses to read the answer before all of its request is
 //! taken could notice, and it would be stopped by its own unread answer anyway.
@@ -17,15 +13,13 @@ mod outgoing;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
@@ -38,19 +32,15 @@ use super::target::Target;
 use super::upstream::UpstreamBody;
 use super::wire::to_http1;
 use crate::body::{Body, BodyError};
-use crate::http1::{BodyReader, Malformed, ResponseHead, ResponseReader};
-
-/// Bytes read with one system call, and most that is read ahead of a client that takes its time.
-const READ: usize = 32 << 10;
+use crate::http1::{Malformed, ResponseHead, ResponseReader};
+use crate::incoming::{Arriving, Next, poll_read};
 
 /// A connection that serves one request at a time.
 pub(super) struct H1 {
     io: Io,
     outgoing: Outgoing,
     head: ResponseReader,
-    body: BodyReader,
-    /// Of the body, read but not taken.
-    ready: Bytes,
+    body: Arriving,
     /// The peer keeps the connection, as far as is known.
     keep_alive: bool,
     /// Weak, because the slot's idle list owns connections.
@@ -72,8 +62,7 @@ impl H1 {
             io,
             outgoing: Outgoing::nothing(),
             head: ResponseReader::new(config.max_response_head),
-            body: BodyReader::ended(),
-            ready: Bytes::new(),
+            body: Arriving::ended(),
             keep_alive: true,
             slot,
             opened: Instant::now(),
@@ -98,7 +87,7 @@ impl H1 {
         async move {
             begun?;
             match poll_fn(|cx| self.poll_head(cx, to_head)).await {
-                Ok(head) => Ok(self.respond(head)),
+                Ok((head, first)) => Ok(self.respond(head, first)),
                 Err(broken) => Err(Box::new(Failed {
                     error: self.failed(broken, target),
                     request: None,
@@ -118,31 +107,31 @@ impl H1 {
         Ok(())
     }
 
+    /// The head, and what of the body came with it.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         to_head: bool,
-    ) -> Poll<Result<ResponseHead, Broken>> {
+    ) -> Poll<Result<(ResponseHead, Bytes), Broken>> {
         loop {
             if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
                 return Poll::Ready(Err(Broken::RequestBody(error)));
             }
-            let (head, body) = (&mut self.head, &mut self.ready);
+            let head = &mut self.head;
             let read = poll_read(&mut self.io, cx, |input| {
                 let Some((mut head, used)) = head.push(input, to_head)? else {
                     return Ok(None);
                 };
                 let (first, of_body) = head.body.push(&input[used..]);
-                *body = first;
                 head.keep_alive &= used + of_body == input.len();
-                Ok(Some(head))
+                Ok(Some((head, first)))
             });
             match ready!(read) {
                 // What was said before we said anything answers something else.
                 Ok(Some(Ok(Some(_)))) if !self.outgoing.has_written() => {
                     return Poll::Ready(Err(Broken::Closed(None)));
                 }
-                Ok(Some(Ok(Some(head)))) => return Poll::Ready(Ok(head)),
+                Ok(Some(Ok(Some(begun)))) => return Poll::Ready(Ok(begun)),
                 Ok(Some(Ok(None))) => {}
                 Ok(Some(Err(malformed))) => return Poll::Ready(Err(Broken::Malformed(malformed))),
                 Ok(None) => return Poll::Ready(Err(Broken::Closed(None))),
@@ -151,9 +140,9 @@ impl H1 {
         }
     }
 
-    fn respond(mut self: Box<Self>, head: ResponseHead) -> Response<UpstreamBody> {
+    fn respond(mut self: Box<Self>, head: ResponseHead, first: Bytes) -> Response<UpstreamBody> {
         self.used = true;
-        self.body = head.body;
+        self.body = Arriving::new(first, head.body);
         self.keep_alive = head.keep_alive;
         let mut response = Response::new(());
         *response.status_mut() = head.status;
@@ -194,17 +183,13 @@ impl H1 {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            if !self.ready.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ready)))));
-            }
-            if let Some(trailers) = self.body.take_trailers() {
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-            }
-            if let Some(malformed) = self.body.failure() {
-                return Poll::Ready(Some(Err(BodyError::Malformed(malformed))));
-            }
-            if self.body.is_over() {
-                return Poll::Ready(None);
+            match self.body.next() {
+                Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                Next::End => return Poll::Ready(None),
+                Next::Malformed(malformed) => {
+                    return Poll::Ready(Some(Err(BodyError::Malformed(malformed))));
+                }
+                Next::More => {}
             }
             if let Err(error) = ready!(self.poll_more(cx)) {
                 return Poll::Ready(Some(Err(error)));
@@ -217,13 +202,9 @@ impl H1 {
             return Poll::Ready(Err(error));
         }
         let body = &mut self.body;
-        let read = poll_read(&mut self.io, cx, |input| {
-            let (data, used) = body.push(input);
-            (data, used == input.len())
-        });
+        let read = poll_read(&mut self.io, cx, |input| body.push(input) == input.len());
         match ready!(read) {
-            Ok(Some((data, all_of_body))) => {
-                self.ready = data;
+            Ok(Some(all_of_body)) => {
                 self.keep_alive &= all_of_body;
                 Poll::Ready(Ok(()))
             }
@@ -236,27 +217,20 @@ impl H1 {
     /// request before: then the connection was reset, and writing may have been told in place of
     /// reading.
     fn input_ended(&mut self) -> Result<(), BodyError> {
-        if let Some(failure) = self.outgoing.take_failure() {
-            return Err(BodyError::UpstreamFailed(failure));
+        match self.outgoing.take_failure() {
+            Some(failure) => Err(BodyError::UpstreamFailed(failure)),
+            None if self.body.input_ended() => Ok(()),
+            None => Err(BodyError::UpstreamClosed),
         }
-        if !self.body.ends_with_connection() {
-            return Err(BodyError::UpstreamClosed);
-        }
-        self.body = BodyReader::ended();
-        Ok(())
     }
 
     /// Whether all of the response has been taken.
     pub(super) fn is_over(&self) -> bool {
-        self.ready.is_empty() && self.body.is_over() && !self.body.has_trailers()
+        self.body.is_over()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let ready = self.ready.len() as u64;
-        match self.body.left() {
-            Some(left) => SizeHint::with_exact(ready.saturating_add(left)),
-            None => SizeHint::default(),
-        }
+        self.body.size_hint()
     }
 
     /// Back to the idle list if the exchange is over on both sides and the peer keeps the
@@ -290,19 +264,6 @@ impl H1 {
 
     /// Ends HTTP on the connection after a `101`.
     pub(super) fn upgrade(self: Box<Self>) -> Upgraded {
-        Upgraded::new(self.ready, self.io)
+        Upgraded::new(self.body.into_ready(), self.io)
     }
-}
-
-/// Reads what there is and gives it to `take`; `None` at the end of the connection.
-fn poll_read<T>(
-    io: &mut Io,
-    cx: &mut Context<'_>,
-    take: impl FnOnce(&[u8]) -> T,
-) -> Poll<io::Result<Option<T>>> {
-    let mut space = [const { MaybeUninit::uninit() }; READ];
-    let mut space = ReadBuf::uninit(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut space))?;
-    let input = space.filled();
-    Poll::Ready(Ok((!input.is_empty()).then(|| take(input))))
 }

@@ -7,14 +7,12 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::wire::Wire;
-use crate::http1::BodyReader;
+use crate::incoming::{Arriving, Next};
 use crate::listener::request_body::RequestBodyError;
 use crate::listener::state::ConnState;
 
 pub(in crate::listener) struct Http1Body {
-    /// Read but not taken.
-    ready: Bytes,
-    rest: BodyReader,
+    body: Arriving,
     /// Gone when all of the body has been read.
     source: Option<Source>,
 }
@@ -26,24 +24,14 @@ struct Source {
 
 impl Http1Body {
     /// A body of which all has come.
-    pub(super) fn whole(ready: Bytes, rest: BodyReader) -> Self {
-        Self {
-            ready,
-            rest,
-            source: None,
-        }
+    pub(super) fn whole(body: Arriving) -> Self {
+        Self { body, source: None }
     }
 
     /// A body of which more is to come.
-    pub(super) fn arriving(
-        ready: Bytes,
-        rest: BodyReader,
-        wire: Arc<Wire>,
-        state: Arc<ConnState>,
-    ) -> Self {
+    pub(super) fn arriving(body: Arriving, wire: Arc<Wire>, state: Arc<ConnState>) -> Self {
         Self {
-            ready,
-            rest,
+            body,
             source: Some(Source { wire, state }),
         }
     }
@@ -53,17 +41,13 @@ impl Http1Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         loop {
-            if !self.ready.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.ready)))));
-            }
-            if let Some(trailers) = self.rest.take_trailers() {
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-            }
-            if let Some(malformed) = self.rest.failure() {
-                return Poll::Ready(Some(Err(RequestBodyError::Malformed(malformed))));
-            }
-            if self.rest.is_over() {
-                return Poll::Ready(None);
+            match self.body.next() {
+                Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                Next::End => return Poll::Ready(None),
+                Next::Malformed(malformed) => {
+                    return Poll::Ready(Some(Err(RequestBodyError::Malformed(malformed))));
+                }
+                Next::More => {}
             }
             if let Err(error) = ready!(self.poll_more(cx)) {
                 return Poll::Ready(Some(Err(error)));
@@ -75,13 +59,13 @@ impl Http1Body {
         let Some(Source { wire, .. }) = &self.source else {
             return Poll::Ready(Err(RequestBodyError::Closed));
         };
-        let rest = &mut self.rest;
-        let read = wire.poll_read_body(cx, |input| rest.push(input));
+        let body = &mut self.body;
+        let read = wire.poll_read_body(cx, |input| ((), body.push(input)));
         match ready!(read).map_err(RequestBodyError::Connection)? {
-            Some(data) => self.ready = data,
+            Some(()) => {}
             None => return Poll::Ready(Err(RequestBodyError::Closed)),
         }
-        if self.rest.is_over()
+        if self.body.is_whole()
             && let Some(Source { wire, .. }) = self.source.take()
         {
             wire.body_read();
@@ -90,15 +74,11 @@ impl Http1Body {
     }
 
     pub(in crate::listener) fn is_over(&self) -> bool {
-        self.ready.is_empty() && self.rest.is_over() && !self.rest.has_trailers()
+        self.body.is_over()
     }
 
     pub(in crate::listener) fn size_hint(&self) -> SizeHint {
-        let ready = self.ready.len() as u64;
-        match self.rest.left() {
-            Some(left) => SizeHint::with_exact(ready.saturating_add(left)),
-            None => SizeHint::default(),
-        }
+        self.body.size_hint()
     }
 }
 

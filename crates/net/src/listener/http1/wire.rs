@@ -5,7 +5,6 @@
 //! one system call.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -14,15 +13,22 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::http1::blank_lines;
+use crate::incoming::poll_read;
 use crate::listener::io::Stream;
 use crate::listener::state::ConnState;
 use crate::outgoing::Pieces;
 
-/// Bytes read with one system call, and most that is read ahead of a client that pipelines.
-const READ: usize = 32 << 10;
-
 /// What a client is told that waits for leave to send its body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What may come behind the current request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// The next request.
+    Request,
+    /// Another protocol, perhaps.
+    Anything,
+}
 
 pub(super) struct Wire {
     state: Arc<ConnState>,
@@ -39,8 +45,6 @@ struct Shared {
     /// What the client is to be told before its body is read, as far as it has not been.
     interim: &'static [u8],
     interim_unflushed: bool,
-    /// Empty lines behind the request are nothing: HTTP goes on after it.
-    pass_blank_lines: bool,
     /// The connection, where it waits for the body to be read.
     connection: Option<Waker>,
     /// Whoever reads the body.
@@ -57,7 +61,6 @@ impl Wire {
                 ahead: Bytes::new(),
                 interim: b"",
                 interim_unflushed: false,
-                pass_blank_lines: true,
                 connection: None,
                 reader: None,
             }),
@@ -95,14 +98,6 @@ impl Wire {
         (rest.len() < CONTINUE.len()).then_some(rest)
     }
 
-    /// Empty lines behind the current request are passed over (RFC 9112, section 2.2), unless it may
-    /// end HTTP on the connection: then they are the other protocol's.
-    pub(super) fn pass_blank_lines(&self, pass: bool) {
-        let mut shared = self.lock();
-        shared.pass_blank_lines = pass;
-        shared.trim();
-    }
-
     /// The same as [`poll_read`](Self::poll_read) for a body, whose reader is woken if the
     /// connection ends meanwhile.
     pub(super) fn poll_read_body<T>(
@@ -128,22 +123,25 @@ impl Wire {
         }
     }
 
-    /// Whether there are bytes behind the current request.
-    pub(super) fn is_ahead(&self) -> bool {
-        !self.lock().ahead.is_empty()
+    /// Whether bytes of the next request have come.
+    pub(super) fn has_next(&self) -> bool {
+        let mut shared = self.lock();
+        shared.trim(Behind::Request);
+        !shared.ahead.is_empty()
     }
 
     /// Ready when the client has closed, as far as that can be seen: not before all of the
     /// request has been read, nor behind bytes of its next one.
-    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>, behind: Behind) -> Poll<()> {
         let mut shared = self.lock();
         if self.state.is_body_unread() {
             remember(&mut shared.connection, cx);
             return Poll::Pending;
         }
+        shared.trim(behind);
         while shared.ahead.is_empty() {
             match ready!(shared.poll_read(cx, |_| ((), 0))) {
-                Ok(Some(())) => shared.trim(),
+                Ok(Some(())) => shared.trim(behind),
                 Ok(None) | Err(_) => return Poll::Ready(()),
             }
         }
@@ -214,8 +212,9 @@ impl Shared {
         }
     }
 
-    fn trim(&mut self) {
-        if self.pass_blank_lines {
+    /// Empty lines before a request are passed over (RFC 9112, section 2.2).
+    fn trim(&mut self, behind: Behind) {
+        if behind == Behind::Request && !self.ahead.is_empty() {
             let blank = blank_lines(&self.ahead);
             self.use_ahead(blank);
         }
@@ -264,18 +263,15 @@ impl Shared {
             self.use_ahead(used);
             return Poll::Ready(Ok(Some(taken)));
         }
-        let mut space = [const { MaybeUninit::uninit() }; READ];
-        let mut space = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(self.stream()?).poll_read(cx, &mut space))?;
-        let input = space.filled();
-        if input.is_empty() {
-            return Poll::Ready(Ok(None));
-        }
-        let (taken, used) = take(input);
-        if used < input.len() {
-            self.ahead = Bytes::copy_from_slice(&input[used..]);
-        }
-        Poll::Ready(Ok(Some(taken)))
+        let read = poll_read(self.stream()?, cx, |input| {
+            let (taken, used) = take(input);
+            (taken, Bytes::copy_from_slice(&input[used..]))
+        });
+        let read = ready!(read)?.map(|(taken, rest)| {
+            self.ahead = rest;
+            taken
+        });
+        Poll::Ready(Ok(read))
     }
 }
 
