@@ -105,8 +105,8 @@ impl Watcher {
     }
 
     /// Loads what has changed. Loading goes on while it is waited for the change to be complete;
-    /// if more has changed by then, what was loaded is forgotten and the wait begins anew, as long
-    /// as a change may take.
+    /// if more has changed by then, what was loaded is forgotten and the wait begins anew. A change
+    /// that does not come to rest is taken as it is after a time.
     async fn take_change(&mut self) {
         let latest = Instant::now() + LONGEST;
         loop {
@@ -114,10 +114,19 @@ impl Watcher {
             self.events.settle().await;
             let Ok(attempt) = attempt.await else { return };
             self.inputs = attempt.inputs.clone();
-            if Instant::now() >= latest || !self.has_changed().await {
+            if !self.has_changed().await {
                 return self.take(attempt).await;
             }
             blocking(move || drop(attempt)).await;
+            if Instant::now() >= latest {
+                return self.reload().await;
+            }
+        }
+    }
+
+    async fn reload(&mut self) {
+        if let Ok(attempt) = self.attempt().await {
+            self.take(attempt).await;
         }
     }
 

@@ -2,6 +2,7 @@
 //! them for. Each test waits for a state, not for a time; the limit only ends a test that fails.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -194,7 +195,6 @@ async fn referenced_files_are_watched_too() {
 
 #[tokio::test]
 async fn a_file_still_being_written_is_waited_for() {
-    use std::io::Write;
     let root = directory();
     let file = root.path().join("mesh.yaml");
     fs::write(&file, pool("a")).unwrap();
@@ -217,6 +217,29 @@ async fn a_file_still_being_written_is_waited_for() {
 
 /// Longer than the quiet time that ends a change, much shorter than what ends an open file's.
 const QUIET_AND_SOME: Duration = Duration::from_millis(60);
+
+#[tokio::test]
+async fn a_change_that_does_not_come_to_rest_is_taken_as_it_is() {
+    let root = directory();
+    let file = root.path().join("mesh.yaml");
+    fs::write(&file, pool("a")).unwrap();
+    let mut running = Running::start(&file);
+    let mut writer = fs::File::create(&file).unwrap();
+    writeln!(writer, "pools:").unwrap();
+    let mut writing = tokio::task::JoinSet::new();
+    writing.spawn(async move {
+        for number in 0..40 {
+            let endpoints = "[{address: '10.0.0.7:8000'}]";
+            let line =
+                format!("- {{name: b{number}, models: [b{number}], endpoints: {endpoints}}}\n");
+            writer.write_all(line.as_bytes()).unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let state = running.until("taken", |state| state.generation == 2).await;
+    let pools = state.loaded.snapshot.backends().len();
+    assert!(pools > 4, "what was read at the beginning: {pools}");
+}
 
 #[tokio::test]
 async fn the_watcher_ends_with_its_last_receiver() {
