@@ -19,7 +19,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-use super::{BoxError, ConnInfo, Handler, ListenerConfig, ListenerStats, Listeners, RequestBody};
+use super::{
+    BoxError, ConnInfo, Handler, ListenerConfig, ListenerStats, Listeners, RequestBody, Upgraded,
+};
 use crate::drain::{Drain, Trigger};
 use crate::limits::Limits;
 use crate::tasks::Tasks;
@@ -47,6 +49,8 @@ struct Events {
     endless_dropped: Notify,
     /// A request body that another task reads has ended, one way or the other.
     read_elsewhere: Notify,
+    /// A tunnel closed one way has been read to its end.
+    tunnel_read: Notify,
 }
 
 struct TestHandler(Arc<Events>);
@@ -129,7 +133,8 @@ async fn respond(
         "/listener" => full(connection.listener.to_string()),
         "/protocol" => full(format!("{:?}", connection.protocol)),
         "/tls" => full(describe_tls(&connection)),
-        "/upgrade" => upgrade(request),
+        "/upgrade" => upgrade(request, echo_four),
+        "/upgrade-and-close-one-way" => upgrade(request, |tunnel| close_one_way(events, tunnel)),
         _ => full("ok"),
     }
 }
@@ -193,16 +198,19 @@ async fn echo(request: Request<RequestBody>) -> Response<TestBody> {
     }
 }
 
-fn upgrade(mut request: Request<RequestBody>) -> Response<TestBody> {
+fn upgrade<F>(
+    mut request: Request<RequestBody>,
+    tunnel: impl FnOnce(Upgraded) -> F + Send + 'static,
+) -> Response<TestBody>
+where
+    F: Future<Output = ()> + Send,
+{
     let upgraded = super::on_upgrade(&mut request);
     Tasks::new().spawn("tunnel", async move {
         let Some(upgraded) = upgraded else { return };
-        let Ok(mut tunnel) = upgraded.upgraded().await else {
-            return;
-        };
-        let mut bytes = [0; 4];
-        tunnel.read_exact(&mut bytes).await.unwrap();
-        tunnel.write_all(&bytes).await.unwrap();
+        if let Ok(upgraded) = upgraded.upgraded().await {
+            tunnel(upgraded).await;
+        }
     });
     let mut response = full("");
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -213,6 +221,22 @@ fn upgrade(mut request: Request<RequestBody>) -> Response<TestBody> {
         .headers_mut()
         .insert("connection", "upgrade".parse().unwrap());
     response
+}
+
+async fn echo_four(mut tunnel: Upgraded) {
+    let mut bytes = [0; 4];
+    tunnel.read_exact(&mut bytes).await.unwrap();
+    tunnel.write_all(&bytes).await.unwrap();
+}
+
+/// Closes its sending side after the first byte, and expects the client to go on.
+async fn close_one_way(events: Arc<Events>, mut tunnel: Upgraded) {
+    tunnel.read_u8().await.unwrap();
+    tunnel.shutdown().await.unwrap();
+    let mut rest = String::new();
+    tunnel.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "rest");
+    events.tunnel_read.notify_one();
 }
 
 /// Gives these frames.

@@ -300,6 +300,24 @@ async fn an_upgraded_connection_has_no_timeouts_and_stays_counted() {
     assert_eq!(server.stats().active, 0);
 }
 
+#[tokio::test]
+async fn a_tunnel_that_is_closed_one_way_is_read_to_its_end() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client
+        .write("GET /upgrade-and-close-one-way HTTP/1.1\r\nhost: test\r\nupgrade: x\r\n\r\n")
+        .await;
+    client.read_until("\r\n\r\n").await;
+    client.write("1").await;
+    assert_eq!(client.read_to_end().await, "");
+    client.write("rest").await;
+    drop(client);
+    let read = server.events.tunnel_read.notified();
+    tokio::time::timeout(Duration::from_secs(5), read)
+        .await
+        .unwrap();
+}
+
 /// A request that two parsers could read differently is refused, or has one reading and its other
 /// one removed.
 #[tokio::test]
