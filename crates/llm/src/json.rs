@@ -7,8 +7,10 @@
 //!
 //! UTF-8 is checked apart from it ([`Utf8`]), once a piece, since that is fastest in bulk.
 
+mod run;
 mod utf8;
 
+use run::{plain, skim, unescape};
 pub(crate) use utf8::Utf8;
 
 /// Nesting that a lexer can follow at most, the limit of serde_json and of most engines.
@@ -44,6 +46,17 @@ pub(crate) trait Visitor {
     /// Some of the decoded bytes of a key or string, or of a number's characters. A character may
     /// be cut between two calls.
     fn text(&mut self, token: Token, piece: &[u8]) -> Result<(), Self::Error>;
+
+    /// Whether only the length matters of what is decoded of the token that has begun. It is then
+    /// told by [`skipped`](Self::skipped), as far as it can be told without decoding.
+    fn skips(&self) -> bool {
+        false
+    }
+
+    /// So many decoded bytes of a key or string were passed over.
+    fn skipped(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
 
     /// The token's last byte lies just before offset `end`.
     fn end(&mut self, token: Token, end: u64) -> Result<(), Self::Error>;
@@ -326,22 +339,28 @@ impl Lexer {
         visitor.end(token, at + 1)
     }
 
-    /// Takes a string to its end, or up to an escape that needs a state of its own: one of `\\u`,
-    /// and one that the piece cuts.
+    /// Takes a string to its end, or to the end of what there is. An escape that the piece cuts
+    /// needs a state of its own.
     fn text<V: Visitor>(
         &mut self,
         token: Token,
         rest: &[u8],
         visitor: &mut V,
     ) -> Result<usize, V::Error> {
+        let skips = visitor.skips();
         let mut used = 0;
         loop {
             let tail = rest.get(used..).unwrap_or_default();
-            let (run, stop) = tail.split_at(plain_len(tail));
-            if !run.is_empty() {
+            let run = if skips { skim(tail) } else { plain(tail) };
+            let (text, stop) = tail.split_at(run.len);
+            if !text.is_empty() {
                 self.lone_surrogate(token, visitor)?;
-                visitor.text(token, run)?;
-                used += run.len();
+                if skips {
+                    visitor.skipped(run.decoded);
+                } else {
+                    visitor.text(token, text)?;
+                }
+                used += run.len;
             }
             match *stop {
                 [] => return Ok(used),
@@ -349,6 +368,10 @@ impl Lexer {
                     self.lone_surrogate(token, visitor)?;
                     visitor.text(token, &[decoded])?;
                     used += 2;
+                }
+                [b'\\', b'u', a, b, c, d, ..] if let Some(unit) = code_unit([a, b, c, d]) => {
+                    self.code_unit(token, unit, visitor)?;
+                    used += 6;
                 }
                 [b'\\', ..] => {
                     self.state = State::Escape(token);
@@ -501,58 +524,12 @@ impl Lexer {
     }
 }
 
-/// What a backslash and `byte` stand for, where it is a single byte.
-const fn unescape(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'"' | b'\\' | b'/' => byte,
-        b'b' => 0x08,
-        b'f' => 0x0C,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        _ => return None,
+/// The number that four hexadecimal digits write.
+fn code_unit(digits: [u8; 4]) -> Option<u16> {
+    digits.into_iter().try_fold(0, |unit, digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        Some(unit << 4 | digit as u16)
     })
-}
-
-/// How many bytes stand before the first that is special in a string: a quote, a backslash or a
-/// control character.
-///
-/// Prose and code have an escape every few dozen bytes, so three searches by vector instructions
-/// lose what they gain by starting anew. Here one pass marks what is special in a block, a whole
-/// byte each, and reads the marks as words: the form of it that compilers turn into vector
-/// instructions.
-fn plain_len(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        let marks = block.map(|byte| u8::from(is_special(byte)).wrapping_neg());
-        let (words, _) = marks.as_chunks::<8>();
-        if words
-            .iter()
-            .fold(0, |any, word| any | u64::from_le_bytes(*word))
-            != 0
-        {
-            return index * BLOCK + first_mark(words);
-        }
-    }
-    let plain = tail.iter().take_while(|&&byte| !is_special(byte)).count();
-    blocks.len() * BLOCK + plain
-}
-
-const fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// The index of the first byte that is marked.
-fn first_mark(words: &[[u8; 8]]) -> usize {
-    let marked = |word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word);
-        (word != 0).then(|| word.trailing_zeros() as usize / 8)
-    };
-    let mut words = words.iter().enumerate();
-    words
-        .find_map(|(index, word)| Some(index * 8 + marked(word)?))
-        .unwrap_or_default()
 }
 
 /// A key or another short string, of which only as much is kept as any name that matters has.

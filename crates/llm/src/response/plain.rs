@@ -148,6 +148,10 @@ impl Visitor for Captures {
         Ok(())
     }
 
+    fn skips(&self) -> bool {
+        self.depth > 1
+    }
+
     fn end(&mut self, token: Token, end: u64) -> Result<(), SyntaxError> {
         self.depth -= u32::from(token.is_container());
         if self.depth != 1 {

@@ -251,6 +251,20 @@ impl Visitor for Classifier {
         Ok(())
     }
 
+    fn skips(&self) -> bool {
+        if self.section().is_some() {
+            return self.prompt.skips();
+        }
+        let read = if self.in_stream_options() { 2 } else { 1 };
+        self.depth > read
+    }
+
+    fn skipped(&mut self, bytes: usize) {
+        if self.section().is_some() {
+            self.prompt.skipped(bytes);
+        }
+    }
+
     fn end(&mut self, token: Token, end: u64) -> Result<(), ScanError> {
         self.depth -= u32::from(token.is_container());
         if self.section().is_some() {

@@ -179,7 +179,7 @@ impl PromptReader {
             Active::Key => self.key.push(piece),
             Active::Role => self.role.push(piece),
             Active::Text => {
-                self.bytes += piece.len() as u64;
+                self.skipped(piece.len());
                 self.digest_text(piece);
             }
             Active::TokenId => self.digest_text(piece),
@@ -191,6 +191,23 @@ impl PromptReader {
                     digest.value.text(piece);
                 }
             }
+        }
+    }
+
+    /// Whether only the length of the text matters.
+    pub(super) fn skips(&self) -> bool {
+        match self.active {
+            Active::Text => self.digest.is_none(),
+            Active::Whole { kind, .. } => kind == Whole::Ignored || self.digest.is_none(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn skipped(&mut self, length: usize) {
+        match &mut self.active {
+            Active::Text => self.bytes += length as u64,
+            Active::Whole { bytes, .. } => *bytes += length as u64,
+            _ => {}
         }
     }
 

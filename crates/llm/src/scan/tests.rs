@@ -251,6 +251,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_counts_as_what_is_passed_over(
+        body in chat_request(), seed: u64, cuts in cuts()
+    ) {
+        let bytes = write(&body, seed);
+        let counts = |digest| {
+            let options = ScanOptions { digest, ..ScanOptions::default() };
+            let pieces = pieces(&bytes, &cuts);
+            let scan = scan_pieces(Operation::ChatCompletions, &pieces, options).expect("valid");
+            (scan.prompt_bytes, scan.media, scan.message_spans, scan.user)
+        };
+        prop_assert_eq!(counts(true), counts(false));
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..64), cuts in cuts()
     ) {
