@@ -114,6 +114,14 @@ impl BodyReader {
         }
     }
 
+    /// Counts bytes that were read elsewhere; only for a body whose length is known, and no more
+    /// than are [left](Self::left).
+    pub fn skip(&mut self, bytes: u64) {
+        if let Kind::Length(left) = &mut self.0 {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
     /// Takes the next bytes from the connection. Returns what of the body is in them, and how many
     /// of them belong to the body: all, or up to its end or a [`failure`](Self::failure).
     pub fn push(&mut self, input: &[u8]) -> (Bytes, usize) {

@@ -11,6 +11,10 @@ pub(super) const ROOM: usize = 256;
 /// Room for fields that whoever passes the message on may add. A map that is full is built anew.
 const SPARE: usize = 8;
 
+/// Bytes that are looked at together when a head comes in pieces: what they hold beyond it is kept
+/// for as long as it.
+const STEP: usize = 1 << 10;
+
 /// Where httparse puts the fields of a head.
 pub(super) type Room<'a> = [MaybeUninit<httparse::Header<'a>>; ROOM];
 
@@ -61,16 +65,22 @@ impl Input {
             self.check_length(end)?;
             return Ok(Some((Bytes::copy_from_slice(&input[..end]), end)));
         }
-        self.kept.extend_from_slice(input);
-        // Two bytes before, since the end is three bytes long.
-        let Some(end) = end_of_head(&self.kept, before.saturating_sub(2)) else {
-            self.check_length(self.kept.len())?;
-            return Ok(None);
-        };
-        self.check_length(end)?;
-        let head = self.kept.split_to(end).freeze();
-        self.kept = BytesMut::new();
-        Ok(Some((head, end - before)))
+        let mut used = 0;
+        while used < input.len() {
+            let before = self.kept.len();
+            let step = input.len().min(used + STEP);
+            self.kept.extend_from_slice(&input[used..step]);
+            // Two bytes before, since the end is three bytes long.
+            let end = end_of_head(&self.kept, before.saturating_sub(2));
+            self.check_length(end.unwrap_or(self.kept.len()))?;
+            if let Some(end) = end {
+                self.kept.truncate(end);
+                let head = std::mem::take(&mut self.kept).freeze();
+                return Ok(Some((head, used + end - before)));
+            }
+            used = step;
+        }
+        Ok(None)
     }
 
     fn check_length(&self, bytes: usize) -> Result<(), TooLong> {
@@ -104,4 +114,24 @@ pub(super) fn header_map(head: &Bytes, fields: &[httparse::Header<'_>]) -> Optio
         headers.try_append(name, value).ok()?;
     }
     Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_came_apart_keeps_little_of_what_came_with_it() {
+        let head = [b"POST / HTTP/1.1\r\n\r", &b"\n"[..]].concat();
+        let input = [&head[5..], &[b'x'; 32_000]].concat();
+        let mut reader = Input::new(1000);
+        assert!(matches!(reader.take_head(&head[..5]), Ok(None)));
+        let Ok(Some((bytes, used))) = reader.take_head(&input) else {
+            panic!("the head is whole");
+        };
+        assert_eq!((&bytes[..], used), (&head[..], head.len() - 5));
+        let capacity = bytes.try_into_mut().unwrap().capacity();
+        assert!(capacity < 3000, "{capacity}");
+        assert!(reader.kept().is_empty());
+    }
 }

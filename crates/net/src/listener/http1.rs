@@ -32,8 +32,8 @@ use super::request_body::RequestBody;
 use super::state::{ConnState, InFlight};
 use super::{BoxError, ConnInfo, Handler};
 use crate::http1::{
-    Asked, Framing, HeadLimits, Refused, RequestHead, RequestReader, announced_trailers,
-    encode_response, keeps_alive,
+    Asked, BodyReader, Framing, HeadLimits, Refused, RequestHead, RequestReader,
+    announced_trailers, encode_response, keeps_alive,
 };
 use crate::incoming::Arriving;
 use crate::outgoing::{BodyWriter, Pieces, Unfit};
@@ -58,15 +58,15 @@ pub(super) async fn serve<H: Handler>(
 ) -> Result<(), Broken> {
     let mut connection = Connection::new(stream, state);
     loop {
-        let (head, first) = match connection.read_head().await? {
-            Next::Request(head, first) => (head, first),
+        let (head, body) = match connection.read_head().await? {
+            Next::Request(head, body) => (head, body),
             Next::Refused(refused) => {
                 connection.refuse(refused).await?;
                 break;
             }
             Next::Closed => break,
         };
-        let begun = connection.begin(head, first);
+        let begun = connection.begin(head, body);
         let handled = handler.handle(begun.request, info.clone());
         let next = match begun.offer {
             // What follows is the other protocol's.
@@ -121,7 +121,7 @@ impl Drop for Connection {
 )]
 enum Next {
     /// A request, and what of its body came with its head.
-    Request(RequestHead, Bytes),
+    Request(RequestHead, Arriving),
     Refused(Refused),
     /// Nothing more.
     Closed,
@@ -172,8 +172,9 @@ impl Connection {
             let reader = &mut self.reader;
             let read = self.wire.poll_read(cx, |input| match reader.push(input) {
                 Ok(Some((mut head, used))) => {
-                    let (first, of_body) = head.body.push(&input[used..]);
-                    (Some(Next::Request(head, first)), used + of_body)
+                    let body = std::mem::replace(&mut head.body, BodyReader::ended());
+                    let (body, of_body) = Arriving::to_keep(body, &input[used..]);
+                    (Some(Next::Request(head, body)), used + of_body)
                 }
                 Ok(None) => (None, input.len()),
                 Err(refused) => (Some(Next::Refused(refused)), input.len()),
@@ -195,9 +196,9 @@ impl Connection {
     }
 
     /// Makes the request that the handler gets.
-    fn begin(&self, head: RequestHead, first: Bytes) -> Begun {
-        let whole = head.body.is_over();
-        let waits_for_leave = !whole && first.is_empty() && head.expects_continue();
+    fn begin(&self, head: RequestHead, body: Arriving) -> Begun {
+        let whole = body.is_whole();
+        let waits_for_leave = !whole && !body.is_ready() && head.expects_continue();
         if waits_for_leave {
             self.wire.defer_continue();
         }
@@ -219,7 +220,6 @@ impl Connection {
         if !head.modern {
             *request.version_mut() = Version::HTTP_10;
         }
-        let body = Arriving::new(first, head.body);
         let body = if whole {
             Http1Body::whole(body)
         } else {

@@ -201,14 +201,13 @@ impl H1 {
         if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
             return Poll::Ready(Err(error));
         }
-        let body = &mut self.body;
-        let read = poll_read(&mut self.io, cx, |input| body.push(input) == input.len());
-        match ready!(read) {
-            Ok(Some(all_of_body)) => {
-                self.keep_alive &= all_of_body;
+        let mut behind = Bytes::new();
+        match ready!(self.body.poll_read(&mut self.io, &mut behind, cx)) {
+            Ok(true) => {
+                self.keep_alive &= behind.is_empty();
                 Poll::Ready(Ok(()))
             }
-            Ok(None) => Poll::Ready(self.input_ended()),
+            Ok(false) => Poll::Ready(self.input_ended()),
             Err(error) => Poll::Ready(Err(BodyError::UpstreamFailed(error))),
         }
     }

@@ -1,15 +1,17 @@
 //! The part of a body that is kept in memory.
 //!
-//! The first piece is kept as it arrived: a short body is usually just that, and costs no copy. The
-//! others are joined in blocks, since what is kept of a piece is the read buffer it came in: pieces
-//! of half a buffer would take twice the memory that they are accounted for, and one-byte pieces a
-//! buffer each. Joining a megabyte costs about what the kernel took to copy it once.
+//! Pieces are kept as they arrived, without a copy, since they keep no more memory than they have
+//! bytes ([`RequestBody`](crate::listener::RequestBody) sees to it). Short ones are joined in blocks:
+//! the handle on a piece of one byte is forty times as long.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// A block of joined pieces has this many bytes; a piece as long as that is kept as it is.
+/// A piece as long as this is kept as it is.
+const LONG: usize = 1 << 10;
+
+/// A block of joined pieces has this many bytes.
 const BLOCK: usize = 64 << 10;
 
 /// A block that outgrows this is given all its room at once.
@@ -48,7 +50,7 @@ impl Record {
 
     pub(super) fn push(&mut self, chunk: Bytes) {
         let is_first = self.pieces.is_empty() && self.block.is_empty();
-        if is_first || chunk.len() >= BLOCK {
+        if is_first || chunk.len() >= LONG {
             self.close_block();
             let start = self.end;
             self.end += chunk.len() as u64;

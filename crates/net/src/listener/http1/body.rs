@@ -59,11 +59,9 @@ impl Http1Body {
         let Some(Source { wire, .. }) = &self.source else {
             return Poll::Ready(Err(RequestBodyError::Closed));
         };
-        let body = &mut self.body;
-        let read = wire.poll_read_body(cx, |input| ((), body.push(input)));
-        match ready!(read).map_err(RequestBodyError::Connection)? {
-            Some(()) => {}
-            None => return Poll::Ready(Err(RequestBodyError::Closed)),
+        let read = wire.poll_read_body(&mut self.body, cx);
+        if !ready!(read).map_err(RequestBodyError::Connection)? {
+            return Poll::Ready(Err(RequestBodyError::Closed));
         }
         if self.body.is_whole()
             && let Some(Source { wire, .. }) = self.source.take()

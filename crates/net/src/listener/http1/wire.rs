@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::http1::blank_lines;
-use crate::incoming::poll_read;
+use crate::incoming::{Arriving, poll_read};
 use crate::listener::io::Stream;
 use crate::listener::state::ConnState;
 use crate::outgoing::Pieces;
@@ -98,15 +98,15 @@ impl Wire {
         (rest.len() < CONTINUE.len()).then_some(rest)
     }
 
-    /// The same as [`poll_read`](Self::poll_read) for a body, whose reader is woken if the
-    /// connection ends meanwhile.
-    pub(super) fn poll_read_body<T>(
+    /// Reads more of a body, whose reader is woken if the connection ends meanwhile. Whether there
+    /// was more before the end of the client's bytes.
+    pub(super) fn poll_read_body(
         &self,
+        body: &mut Arriving,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&[u8]) -> (T, usize),
-    ) -> Poll<io::Result<Option<T>>> {
+    ) -> Poll<io::Result<bool>> {
         let mut shared = self.lock();
-        let read = shared.poll_body(cx, take);
+        let read = shared.poll_read_body(body, cx);
         if read.is_pending() {
             remember(&mut shared.reader, cx);
         }
@@ -227,16 +227,24 @@ impl Shared {
         }
     }
 
-    fn poll_body<T>(
+    fn poll_read_body(
         &mut self,
+        body: &mut Arriving,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&[u8]) -> (T, usize),
-    ) -> Poll<io::Result<Option<T>>> {
+    ) -> Poll<io::Result<bool>> {
         if self.ending {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(false));
         }
         ready!(self.poll_interim(cx))?;
-        self.poll_read(cx, take)
+        if !self.ahead.is_empty() {
+            let used = body.push(&self.ahead);
+            self.use_ahead(used);
+            return Poll::Ready(Ok(true));
+        }
+        let mut behind = Bytes::new();
+        let read = body.poll_read_to_keep(self.stream()?, &mut behind, cx);
+        self.ahead = behind;
+        read
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
