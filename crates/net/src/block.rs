@@ -6,8 +6,10 @@
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Bytes of a block, unless fewer are expected.
-const BLOCK: usize = 1 << 20;
+/// Bytes of a block, unless fewer are expected. So many may be held for a body that is being read
+/// though all its pieces have been let go, as when they were written to a file: larger blocks cost
+/// less, but what a thousand slow clients hold then is in no budget.
+const BLOCK: usize = 64 << 10;
 
 /// A piece shorter than this is copied to an allocation of its own, and its space used again: a
 /// handle on a part of a block has some forty bytes.
