@@ -9,7 +9,6 @@
 //!   inside a [`budget`]; [`body`] is the one body type both sides use.
 //! * Both speak [`http1`], or HTTP/2 by hyper.
 
-mod block;
 pub mod body;
 pub mod budget;
 pub mod drain;

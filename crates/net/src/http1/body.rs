@@ -10,6 +10,9 @@ use super::Malformed;
 /// reader busy without giving it anything.
 const MAX_EXTENSIONS: u32 = 16 << 10;
 
+/// A piece of a body takes this much less memory than it would without a second copy.
+const WORTH_A_COPY: usize = 1 << 10;
+
 /// Bytes of trailer fields.
 const MAX_TRAILERS: usize = 16 << 10;
 
@@ -33,7 +36,7 @@ enum Kind {
 }
 
 impl BodyReader {
-    pub(super) fn length(length: u64) -> Self {
+    pub(crate) fn length(length: u64) -> Self {
         Self(Kind::Length(length))
     }
 
@@ -114,14 +117,6 @@ impl BodyReader {
         }
     }
 
-    /// Counts bytes that were read elsewhere; only for a body whose length is known, and no more
-    /// than are [left](Self::left).
-    pub fn skip(&mut self, bytes: u64) {
-        if let Kind::Length(left) = &mut self.0 {
-            *left = left.saturating_sub(bytes);
-        }
-    }
-
     /// Takes the next bytes from the connection. Returns what of the body is in them, and how many
     /// of them belong to the body: all, or up to its end or a [`failure`](Self::failure).
     pub fn push(&mut self, input: &[u8]) -> (Bytes, usize) {
@@ -184,7 +179,7 @@ impl Chunked {
                 Err(malformed) => self.phase = Phase::Broken(malformed),
             }
         }
-        if data.len() < data.capacity() / 2 {
+        if data.capacity() - data.len() >= WORTH_A_COPY {
             data.shrink_to_fit();
         }
         (Bytes::from(data), at)

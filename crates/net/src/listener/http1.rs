@@ -173,7 +173,8 @@ impl Connection {
             let read = self.wire.poll_read(cx, |input| match reader.push(input) {
                 Ok(Some((mut head, used))) => {
                     let body = std::mem::replace(&mut head.body, BodyReader::ended());
-                    let (body, of_body) = Arriving::to_keep(body, &input[used..]);
+                    let mut body = Arriving::new(Bytes::new(), body);
+                    let of_body = body.push(&input[used..]);
                     (Some(Next::Request(head, body)), used + of_body)
                 }
                 Ok(None) => (None, input.len()),

@@ -9,23 +9,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::http1::Http1Body;
-use crate::block::Block;
 use crate::http1::Malformed;
 
 /// The body of a request as it arrives.
 ///
-/// Its pieces can be kept: what they keep in memory is about what they have in bytes, not the buffers
-/// of the connection.
+/// Its pieces can be kept: each is an allocation of its size, and no part of a buffer of the
+/// connection.
 pub struct RequestBody(Kind);
 
 enum Kind {
     Http1(Http1Body),
-    H2(H2Body),
-}
-
-struct H2Body {
-    body: Incoming,
-    block: Block,
+    H2(Incoming),
 }
 
 /// Why a request body ended before its end.
@@ -51,24 +45,7 @@ impl RequestBody {
     }
 
     pub(super) fn h2(body: Incoming) -> Self {
-        Self(Kind::H2(H2Body {
-            body,
-            block: Block::default(),
-        }))
-    }
-}
-
-impl H2Body {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let expected = self.body.size_hint().lower();
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        frame.map_err(RequestBodyError::Stream).map_ok(|frame| {
-            // As it is, it keeps the buffer that it was read into, with parts of other streams.
-            frame.map_data(|data| self.block.copy(&data, expected))
-        })
+        Self(Kind::H2(body))
     }
 }
 
@@ -88,21 +65,28 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut self.get_mut().0 {
             Kind::Http1(body) => body.poll_frame(cx),
-            Kind::H2(body) => body.poll_frame(cx),
+            Kind::H2(body) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                frame.map_err(RequestBodyError::Stream).map_ok(|frame| {
+                    // As it is, it keeps the buffer that it was read into, with parts of other
+                    // streams.
+                    frame.map_data(|data| Bytes::copy_from_slice(&data))
+                })
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Http1(body) => body.is_over(),
-            Kind::H2(body) => body.body.is_end_stream(),
+            Kind::H2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Http1(body) => body.size_hint(),
-            Kind::H2(body) => body.body.size_hint(),
+            Kind::H2(body) => body.size_hint(),
         }
     }
 }

@@ -329,6 +329,12 @@ impl Client {
         String::from_utf8(read).unwrap()
     }
 
+    async fn read_exactly(&mut self, length: usize) -> String {
+        let mut read = vec![0; length];
+        self.0.read_exact(&mut read).await.unwrap();
+        String::from_utf8(read).unwrap()
+    }
+
     /// Reads the rest, however the connection ends.
     async fn read_to_end(&mut self) -> String {
         let mut read = Vec::new();

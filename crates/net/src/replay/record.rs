@@ -1,6 +1,6 @@
 //! The part of a body that is kept in memory.
 //!
-//! Pieces are kept as they arrived, without a copy, since they keep no more memory than they have
+//! Pieces are kept as they arrived, without a copy, since they keep about as much memory as they have
 //! bytes ([`RequestBody`](crate::listener::RequestBody) sees to it). Short ones are joined in blocks:
 //! the handle on a piece of one byte is forty times as long.
 
@@ -13,9 +13,6 @@ const LONG: usize = 1 << 10;
 
 /// A block of joined pieces has this many bytes.
 const BLOCK: usize = 64 << 10;
-
-/// A block that outgrows this is given all its room at once.
-const SMALL: usize = 4 << 10;
 
 /// Consecutive bytes of a body, `[start, end)`.
 #[derive(Debug, Default)]
@@ -64,15 +61,22 @@ impl Record {
         while !chunk.is_empty() {
             let room = BLOCK - self.block.len();
             let (fits, rest) = chunk.split_at(room.min(chunk.len()));
-            if self.block.len() + fits.len() > SMALL {
-                self.block.reserve_exact(room);
-            }
+            self.make_room(fits.len());
             self.block.extend_from_slice(fits);
             self.end += fits.len() as u64;
             chunk = rest;
             if self.block.len() == BLOCK {
                 self.close_block();
             }
+        }
+    }
+
+    /// Room for `more` bytes in the open block, which grows by doubling to its full size.
+    fn make_room(&mut self, more: usize) {
+        let (len, capacity) = (self.block.len(), self.block.capacity());
+        if len + more > capacity {
+            let wanted = (2 * capacity).clamp(len + more, BLOCK);
+            self.block.reserve_exact(wanted - len);
         }
     }
 
@@ -83,7 +87,8 @@ impl Record {
 
     fn close_block(&mut self) {
         if !self.block.is_empty() {
-            let block = std::mem::take(&mut self.block);
+            let mut block = std::mem::take(&mut self.block);
+            block.shrink_to_fit();
             self.pieces
                 .push_back((self.end - block.len() as u64, block.into()));
         }

@@ -208,6 +208,23 @@ fn a_body_of_single_bytes_is_kept_in_blocks() {
 }
 
 #[test]
+fn joined_pieces_keep_no_more_memory_than_they_have_bytes() {
+    let mut record = Record::default();
+    for _ in 0..20 {
+        for length in [1000, 1000, 1000, 1000, 1000, 1024] {
+            record.push(vec![7; length].into());
+        }
+    }
+    let pieces = record.pieces();
+    drop(record);
+    let capacities = pieces.into_iter().map(|piece| {
+        let piece = piece.try_into_mut().expect("the only handle");
+        piece.capacity()
+    });
+    assert_eq!(capacities.sum::<usize>(), 20 * 6024);
+}
+
+#[test]
 fn a_piece_that_comes_whole_is_not_copied() {
     let chunk = Bytes::from(vec![1; 300]);
     let body = Full::new(chunk.clone());

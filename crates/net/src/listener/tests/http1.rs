@@ -604,3 +604,29 @@ async fn an_empty_line_behind_a_body_is_nothing() {
     server.connections.wait().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
+
+/// Lengths around those of reads and pieces, cut near the end of the first.
+#[tokio::test]
+async fn long_bodies_are_whole_however_they_are_cut() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    for length in [32_767, 32_768, 65_535, 65_537, 262_145, 500_000] {
+        for cut in [1, 30_000, 32_767, 65_535, 65_536] {
+            let body: String = (0..length)
+                .map(|at| char::from(b'a' + (at % 23) as u8))
+                .collect();
+            let (first, rest) = body.split_at(length.min(cut));
+            let head =
+                format!("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+            client.write(head + first).await;
+            sleep(Duration::from_millis(2)).await;
+            client
+                .write(format!("{rest}GET / HTTP/1.1\r\nhost: test\r\n\r\n"))
+                .await;
+            client.read_until("\r\n\r\n").await;
+            let echoed = client.read_exactly(length).await;
+            assert!(echoed == body, "{length} bytes cut at {cut}");
+            client.read_until("ok").await;
+        }
+    }
+}
