@@ -5,6 +5,8 @@
 //! nothing was sent, as the pool says, never reached the server; and when the network is well again,
 //! so is the pool.
 
+mod repeats;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,12 +77,16 @@ async fn answer_all(mut tcp: TcpStream, log: Log) {
 }
 
 async fn read_request(tcp: &mut TcpStream) -> Option<String> {
+    let head = read_head(tcp).await?;
+    Some(head.split(' ').nth(1)?.to_owned())
+}
+
+async fn read_head(tcp: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(tcp.read_u8().await.ok()?);
     }
-    let head = String::from_utf8(head).ok()?;
-    Some(head.split(' ').nth(1)?.to_owned())
+    String::from_utf8(head).ok()
 }
 
 fn pool() -> (Pool, Target) {

@@ -157,7 +157,15 @@ type Script = dyn Fn(&Received) -> Vec<Step> + Send + Sync;
 impl Upstream {
     /// Does what `script` says once a request is read to its end.
     pub async fn start(script: impl Fn(&Received) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), script).await
+    }
+
+    /// The same at an address of the test's choice.
+    pub async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Received) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (script, shared): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&seen));

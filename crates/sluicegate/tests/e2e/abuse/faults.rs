@@ -133,13 +133,13 @@ async fn an_engine_restarted_on_another_address_fails_nothing_that_had_not_begun
 }
 
 /// An authority, and an upstream or a listener's certificate that is in force or not.
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: tempfile::TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -172,7 +172,7 @@ impl Authority {
         }
     }
 
-    fn server(&self, expired: bool) -> Arc<rustls::ServerConfig> {
+    pub fn server(&self, expired: bool) -> Arc<rustls::ServerConfig> {
         let (certificate, key) = self.issue(expired);
         let certificate = rustls::pki_types::CertificateDer::from_pem_slice(certificate.as_bytes());
         let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes());
@@ -203,7 +203,7 @@ impl Authority {
 }
 
 /// A TLS upstream that answers each connection once, with the certificate of the moment.
-async fn tls_upstream(
+pub async fn tls_upstream(
     current: Arc<Mutex<Arc<rustls::ServerConfig>>>,
 ) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -231,6 +231,16 @@ async fn tls_upstream(
     (address, accepting)
 }
 
+/// That upstream as the provider of the model `secure`.
+pub fn tls_provider(authority: &Authority, upstream: SocketAddr) -> String {
+    format!(
+        "providers:\n  - name: secure\n    baseUrl: https://localhost:{}/v1\n    models: [secure]\n    \
+         tls: {{ caFile: \"{}\" }}\n    outlierDetection: {{ consecutiveErrors: 0 }}\n",
+        upstream.port(),
+        authority.file("ca.pem")
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_whose_certificate_has_expired_gets_nothing_until_it_is_replaced() {
     let authority = Authority::new();
@@ -240,12 +250,7 @@ async fn an_upstream_whose_certificate_has_expired_gets_nothing_until_it_is_repl
         Upstream::always(completion("m")).await,
         Upstream::always(completion("x")).await,
     );
-    let provider = format!(
-        "providers:\n  - name: secure\n    baseUrl: https://localhost:{}/v1\n    models: [secure]\n    \
-         tls: {{ caFile: \"{}\" }}\n    outlierDetection: {{ consecutiveErrors: 0 }}\n",
-        address.port(),
-        authority.file("ca.pem")
-    );
+    let provider = tls_provider(&authority, address);
     let config = config("", "", good.address, target.address);
     let gateway = Gateway::start(&format!("{config}{provider}")).await;
     let scene = Scene::around(gateway, good, target).await;

@@ -7,6 +7,8 @@
 
 mod faults;
 mod http2;
+#[cfg(target_os = "linux")]
+mod machine;
 mod origins;
 mod reliability;
 mod requests;
