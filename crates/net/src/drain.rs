@@ -22,12 +22,12 @@ use std::time::Duration;
 
 #[cfg(loom)]
 use loom::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU8, Ordering},
 };
 #[cfg(not(loom))]
 use std::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU8, Ordering},
 };
 
@@ -100,10 +100,17 @@ impl Signal {
         Stage::from_u8(self.stage.load(Ordering::Acquire))
     }
 
+    /// Also keeps the signal from advancing.
+    fn children(&self) -> MutexGuard<'_, Vec<Weak<Self>>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn advance(&self, to: Stage) {
-        self.stage.fetch_max(to as u8, Ordering::AcqRel);
-        self.advanced.notify_waiters();
-        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let children = self.children();
+        let before = self.stage.fetch_max(to as u8, Ordering::AcqRel);
+        if before < to as u8 {
+            self.advanced.notify_waiters();
+        }
         for child in children.iter().filter_map(Weak::upgrade) {
             child.advance(to);
         }
@@ -150,12 +157,20 @@ impl Watch {
     }
 
     /// Waits until the drain has come to `stage` or further.
+    ///
+    /// Polling takes a lock that all who wait share. A task that is woken for other reasons all the
+    /// while needs to poll a second time only when [`stage`](Self::stage) tells of the stage, if
+    /// that is the one after the stage at the first time.
     pub async fn reached(&self, stage: Stage) {
         loop {
             let mut advanced = std::pin::pin!(self.signal.advanced.notified());
-            advanced.as_mut().enable();
-            if self.stage() >= stage {
-                return;
+            {
+                // Between two advances: none that has been seen already wakes this up.
+                let _standing_still = self.signal.children();
+                advanced.as_mut().enable();
+                if self.stage() >= stage {
+                    return;
+                }
             }
             advanced.await;
         }
@@ -172,11 +187,7 @@ impl Watch {
     pub fn child(&self) -> (Trigger, Watch) {
         let (trigger, watch) = Drain::new();
         {
-            let mut children = self
-                .signal
-                .children
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut children = self.signal.children();
             children.retain(|child| child.strong_count() > 0);
             children.push(Arc::downgrade(&watch.signal));
         }

@@ -1,8 +1,8 @@
 //! A message on its way in: what the socket has, and a body of which a part has come.
 //!
 //! Both sides of HTTP/1.1 read through this. Bytes are read into a buffer that is the thread's and
-//! copied from there in pieces of their own size, so that a connection which waits, be it idle or for
-//! an engine to say the next word, holds no buffer, and a piece that is kept keeps nothing else.
+//! copied from there in pieces of about their size, so that a connection which waits, be it idle or
+//! for an engine to say the next word, holds no buffer, and a piece that is kept keeps nothing else.
 
 #[cfg(test)]
 mod tests;
@@ -25,12 +25,13 @@ const READ: usize = 32 << 10;
 
 /// Bytes of a long body that is kept, read with one system call. Each tells the sender of the room
 /// that it has again, which costs as much as the reading, and with less room than a segment of the
-/// loopback device has, 64 KiB, the sender waits 40 ms for more now and then.
-const READ_TO_KEEP: usize = 256 << 10;
+/// loopback device has, 64 KiB, the sender waits 40 ms for more now and then. What is read is held
+/// until it is taken, without being counted: no more of it than helps. (TLS gives a record at a time.)
+const READ_TO_KEEP: usize = 128 << 10;
 
 /// Bytes of a piece of what was so read. Allocations of one size, of which the allocator wastes
-/// nothing and uses each again for the next: with pieces of any size up to [`READ_TO_KEEP`] 64 prompts
-/// of 1 MiB took 89 MB, with these 78; larger ones cost a little less time.
+/// nothing and uses each again for the next: with pieces of any size up to 256 KiB 64 prompts of 1 MiB
+/// took 89 MB, with these 78; larger ones cost a little less time.
 const PIECE: usize = 32 << 10;
 
 /// Reads what there is and gives it to `take`; `None` at the end of the connection.
@@ -153,6 +154,7 @@ impl Arriving {
     /// Takes bytes that have been read, once what there was has been taken. Returns how many of
     /// them are the body's.
     pub(crate) fn push(&mut self, input: &[u8]) -> usize {
+        debug_assert!(!self.is_ready(), "what there was has not been taken");
         let (data, used) = self.rest.push(input);
         self.ready = data;
         used
@@ -160,6 +162,7 @@ impl Arriving {
 
     /// The same for what is known to be the body's, and long.
     fn push_pieces(&mut self, input: &[u8]) {
+        debug_assert!(!self.is_ready(), "what there was has not been taken");
         let mut pieces = input.chunks(PIECE).map(|piece| self.rest.push(piece).0);
         self.ready = pieces.next().unwrap_or_default();
         self.further.extend(pieces);

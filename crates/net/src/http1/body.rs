@@ -10,9 +10,6 @@ use super::Malformed;
 /// reader busy without giving it anything.
 const MAX_EXTENSIONS: u32 = 16 << 10;
 
-/// A piece of a body takes this much less memory than it would without a second copy.
-const WORTH_A_COPY: usize = 1 << 10;
-
 /// Bytes of trailer fields.
 const MAX_TRAILERS: usize = 16 << 10;
 
@@ -179,7 +176,7 @@ impl Chunked {
                 Err(malformed) => self.phase = Phase::Broken(malformed),
             }
         }
-        if data.capacity() - data.len() >= WORTH_A_COPY {
+        if data.capacity() - data.len() > data.len() / 8 {
             data.shrink_to_fit();
         }
         (Bytes::from(data), at)

@@ -15,6 +15,8 @@ struct Segments {
     ends: Vec<usize>,
     at: usize,
     reads: usize,
+    /// Where it has last let a reader wait.
+    paused: usize,
 }
 
 impl Segments {
@@ -32,6 +34,7 @@ impl Segments {
             ends,
             at: 0,
             reads: 0,
+            paused: 0,
         }
     }
 }
@@ -42,6 +45,10 @@ impl AsyncRead for Segments {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.ends.contains(&self.at) && self.paused < self.at {
+            self.paused = self.at;
+            return Poll::Pending;
+        }
         let end = self.ends.iter().find(|end| **end > self.at);
         let end = end.copied().unwrap_or(self.at);
         let now = buf.remaining().min(end - self.at);
@@ -66,7 +73,10 @@ fn read(io: &mut Segments, length: usize) -> (Vec<Bytes>, Bytes) {
             Next::Malformed(malformed) => panic!("{malformed}"),
             Next::More => {
                 let read = body.poll_read_to_keep(io, &mut behind, &mut cx);
-                assert!(matches!(read, Poll::Ready(Ok(true))), "{read:?}");
+                assert!(
+                    matches!(read, Poll::Pending | Poll::Ready(Ok(true))),
+                    "{read:?}"
+                );
             }
         }
     }
@@ -79,10 +89,26 @@ fn what_came_first_does_not_decide_how_the_rest_is_read() {
         let mut io = Segments::new(&[first, 4 << 20]);
         let (pieces, _) = read(&mut io, first + (4 << 20));
         assert_eq!(pieces.concat(), io.bytes);
-        assert!(io.reads <= 1 + 16 + 2, "{} reads after {first}", io.reads);
+        assert!(io.reads <= 1 + 32 + 2, "{} reads after {first}", io.reads);
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE));
         assert!(pieces.len() <= 1 + 128 + 2, "{} pieces", pieces.len());
     }
+}
+
+#[test]
+fn a_body_that_breaks_off_ends_there() {
+    let mut io = Segments::new(&[100_000]);
+    let mut body = Arriving::new(Bytes::new(), BodyReader::length(300_000));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut read = || {
+        let read = body.poll_read_to_keep(&mut io, &mut Bytes::new(), &mut cx);
+        while let Next::Frame(_) = body.next() {}
+        read
+    };
+    assert!(matches!(read(), Poll::Ready(Ok(true))));
+    assert!(matches!(read(), Poll::Pending));
+    assert!(matches!(read(), Poll::Ready(Ok(false))));
+    assert!(!body.is_whole());
 }
 
 proptest! {

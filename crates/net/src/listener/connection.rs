@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
@@ -178,6 +178,8 @@ where
 {
     let mut awaited = Stage::Draining;
     let mut stage_reached = pin!(state.drain.reached(awaited));
+    // Whom the stage wakes: it need not be asked again before it is there.
+    let mut woken: Option<Waker> = None;
     let mut watchdog = pin!(Watchdog::new(protocol, state));
     let mut shutting_down = false;
     std::future::poll_fn(move |cx| {
@@ -187,14 +189,20 @@ where
                 let failed = |error: E| End::Failed(error.into());
                 return Poll::Ready(ended.map_or_else(failed, |()| End::Closed));
             }
-            if awaited < Stage::Deadline && stage_reached.as_mut().poll(cx).is_ready() {
-                awaited = if awaited == Stage::Draining {
-                    Stage::Closing
-                } else {
-                    Stage::Deadline
-                };
-                stage_reached.set(state.drain.reached(awaited));
-                continue;
+            let is_there = state.drain.stage() >= awaited;
+            let will_wake = woken.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+            if awaited < Stage::Deadline && (is_there || !will_wake) {
+                if stage_reached.as_mut().poll(cx).is_ready() {
+                    awaited = if awaited == Stage::Draining {
+                        Stage::Closing
+                    } else {
+                        Stage::Deadline
+                    };
+                    stage_reached.set(state.drain.reached(awaited));
+                    woken = None;
+                    continue;
+                }
+                woken = Some(cx.waker().clone());
             }
             if !shutting_down && must_shut_down(protocol, state) {
                 shutting_down = true;
@@ -275,6 +283,10 @@ impl<'a> Watchdog<'a> {
         loop {
             let due = self.as_mut().due();
             let mut this = self.as_mut().project();
+            if due.is_none() && *this.protocol == Protocol::Http1 {
+                // Requests end in this task, which looks here then.
+                return Poll::Pending;
+            }
             if let Some((when, _)) = due
                 && when < this.timer.deadline()
             {

@@ -13,7 +13,7 @@ use crate::http1::Malformed;
 
 /// The body of a request as it arrives.
 ///
-/// Its pieces can be kept: each is an allocation of its size, and no part of a buffer of the
+/// Its pieces can be kept: each is an allocation of about its size, and no part of a buffer of the
 /// connection.
 pub struct RequestBody(Kind);
 

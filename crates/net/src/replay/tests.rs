@@ -211,7 +211,7 @@ fn a_body_of_single_bytes_is_kept_in_blocks() {
 fn joined_pieces_keep_no_more_memory_than_they_have_bytes() {
     let mut record = Record::default();
     for _ in 0..20 {
-        for length in [1000, 1000, 1000, 1000, 1000, 1024] {
+        for length in [1000, 1000, 1000, 1000, 1000, 4096] {
             record.push(vec![7; length].into());
         }
     }
@@ -221,7 +221,7 @@ fn joined_pieces_keep_no_more_memory_than_they_have_bytes() {
         let piece = piece.try_into_mut().expect("the only handle");
         piece.capacity()
     });
-    assert_eq!(capacities.sum::<usize>(), 20 * 6024);
+    assert_eq!(capacities.sum::<usize>(), 20 * 9096);
 }
 
 #[test]

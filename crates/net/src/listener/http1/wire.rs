@@ -2,7 +2,7 @@
 //!
 //! A body is read by whoever wants it, which may be another task (that of an upstream's HTTP/2
 //! connection, say), so the socket is under a lock. It belongs to one connection and is held for
-//! one system call.
+//! one system call and the copy of what that read.
 
 use std::io;
 use std::pin::Pin;
