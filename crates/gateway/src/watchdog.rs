@@ -2,11 +2,12 @@
 //!
 //! One timer serves both. A chunk only notes when it came; the timer is looked at when it fires,
 //! and is then set to what is really due. Setting it anew at every chunk would cost a timer-wheel
-//! operation a chunk, for a timeout that almost never strikes.
+//! operation a chunk, for a timeout that almost never strikes. Nor is it looked at behind a chunk
+//! that came before it was due: whom it wakes does not change.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
@@ -43,7 +44,12 @@ impl Timeout {
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     timer: Pin<Box<Sleep>>,
+    /// When the timer fires, and whom it wakes then.
+    due: Instant,
+    wakes: Option<Waker>,
     last: Instant,
+    /// A chunk came at `last`, and the timer has not been looked at since.
+    just_fed: bool,
     between: Option<Duration>,
     end: Option<Instant>,
 }
@@ -59,7 +65,10 @@ impl Watchdog {
         let due = earlier(between.map(|gap| now + gap), end)?;
         Some(Self {
             timer: Box::pin(tokio::time::sleep_until(due)),
+            due,
+            wakes: None,
             last: now,
+            just_fed: false,
             between,
             end,
         })
@@ -68,22 +77,40 @@ impl Watchdog {
     /// A chunk came.
     pub(crate) fn fed(&mut self, now: Instant) {
         self.last = now;
+        self.just_fed = true;
     }
 
     /// Ready when a timeout has struck; registers for a wake-up otherwise.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Timeout> {
+        if std::mem::take(&mut self.just_fed) && self.will_wake(context) {
+            return Poll::Pending;
+        }
         loop {
-            ready!(self.timer.as_mut().poll(context));
+            if self.timer.as_mut().poll(context).is_pending() {
+                self.wakes = Some(context.waker().clone());
+                return Poll::Pending;
+            }
             let now = Instant::now();
             if self.end.is_some_and(|end| now >= end) {
                 return Poll::Ready(Timeout::Request);
             }
             let silent_at = self.between.map(|gap| self.last + gap);
             match earlier(silent_at, self.end) {
-                Some(due) if due > now => self.timer.as_mut().reset(due),
+                Some(due) if due > now => self.set(due),
                 _ => return Poll::Ready(Timeout::BetweenChunks),
             }
         }
+    }
+
+    fn set(&mut self, due: Instant) {
+        self.timer.as_mut().reset(due);
+        self.due = due;
+    }
+
+    /// Whether the timer, as it was when the last chunk came, is yet to fire and wake this task.
+    fn will_wake(&self, context: &Context<'_>) -> bool {
+        let this_task = |waker: &Waker| waker.will_wake(context.waker());
+        self.last < self.due && self.wakes.as_ref().is_some_and(this_task)
     }
 }
 

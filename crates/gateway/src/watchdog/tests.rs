@@ -33,6 +33,9 @@ async fn silence_is_measured_from_the_last_chunk() {
     check(100, &[], (Timeout::BetweenChunks, 10)).await;
     check(100, &[9, 18, 27], (Timeout::BetweenChunks, 37)).await;
     check(100, &[9, 25], (Timeout::BetweenChunks, 19)).await;
+    // At the very moment, and behind the moment at which the timer last looked.
+    check(100, &[10], (Timeout::BetweenChunks, 20)).await;
+    check(100, &[9, 10, 18], (Timeout::BetweenChunks, 28)).await;
 }
 
 #[tokio::test(start_paused = true)]
