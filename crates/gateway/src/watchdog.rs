@@ -1,15 +1,16 @@
 //! The two clocks of an answer under way: the gap between chunks and the total.
 //!
-//! One timer serves both. A chunk only notes when it came; the timer is looked at when it fires,
+//! One timer serves both. A chunk only notes when it came; the timer is polled when it has fired,
 //! and is then set to what is really due. Setting it anew at every chunk would cost a timer-wheel
-//! operation a chunk, for a timeout that almost never strikes. Nor is it looked at behind a chunk
-//! that came before it was due: whom it wakes does not change.
+//! operation a chunk, for a timeout that almost never strikes. While it has yet to fire and will
+//! wake this task, it need not even be polled.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 
 /// Which of a request's timeouts struck.
@@ -44,12 +45,10 @@ impl Timeout {
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     timer: Pin<Box<Sleep>>,
-    /// When the timer fires, and whom it wakes then.
-    due: Instant,
+    /// Whom the timer wakes when it fires.
     wakes: Option<Waker>,
+    /// When the last chunk came.
     last: Instant,
-    /// A chunk came at `last`, and the timer has not been looked at since.
-    just_fed: bool,
     between: Option<Duration>,
     end: Option<Instant>,
 }
@@ -65,10 +64,8 @@ impl Watchdog {
         let due = earlier(between.map(|gap| now + gap), end)?;
         Some(Self {
             timer: Box::pin(tokio::time::sleep_until(due)),
-            due,
             wakes: None,
             last: now,
-            just_fed: false,
             between,
             end,
         })
@@ -77,17 +74,18 @@ impl Watchdog {
     /// A chunk came.
     pub(crate) fn fed(&mut self, now: Instant) {
         self.last = now;
-        self.just_fed = true;
     }
 
     /// Ready when a timeout has struck; registers for a wake-up otherwise.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Timeout> {
-        if std::mem::take(&mut self.just_fed) && self.will_wake(context) {
+        if self.will_wake(context) {
             return Poll::Pending;
         }
         loop {
+            // A timer that is polled by a task without budget only wakes it at once.
+            let registers = coop::has_budget_remaining();
             if self.timer.as_mut().poll(context).is_pending() {
-                self.wakes = Some(context.waker().clone());
+                self.wakes = registers.then(|| context.waker().clone());
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -96,21 +94,17 @@ impl Watchdog {
             }
             let silent_at = self.between.map(|gap| self.last + gap);
             match earlier(silent_at, self.end) {
-                Some(due) if due > now => self.set(due),
+                Some(due) if due > now => self.timer.as_mut().reset(due),
                 _ => return Poll::Ready(Timeout::BetweenChunks),
             }
         }
     }
 
-    fn set(&mut self, due: Instant) {
-        self.timer.as_mut().reset(due);
-        self.due = due;
-    }
-
-    /// Whether the timer, as it was when the last chunk came, is yet to fire and wake this task.
+    /// Whether the timer has yet to fire and will wake this task then. It may have fired while
+    /// nobody polled it, as where the client took nothing for a time.
     fn will_wake(&self, context: &Context<'_>) -> bool {
         let this_task = |waker: &Waker| waker.will_wake(context.waker());
-        self.last < self.due && self.wakes.as_ref().is_some_and(this_task)
+        !self.timer.is_elapsed() && self.wakes.as_ref().is_some_and(this_task)
     }
 }
 

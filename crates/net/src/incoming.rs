@@ -26,7 +26,7 @@ const READ: usize = 32 << 10;
 /// Bytes of a long body that is kept, read with one system call. Each tells the sender of the room
 /// that it has again, which costs as much as the reading, and with less room than a segment of the
 /// loopback device has, 64 KiB, the sender waits 40 ms for more now and then. What is read is held
-/// until it is taken, without being counted: no more of it than helps. (TLS gives a record at a time.)
+/// until it is taken, without being counted: no more of it than helps.
 const READ_TO_KEEP: usize = 128 << 10;
 
 /// Bytes of a piece of what was so read. Allocations of one size, of which the allocator wastes

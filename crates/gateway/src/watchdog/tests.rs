@@ -43,3 +43,43 @@ async fn the_total_ends_a_lively_stream() {
     check(25, &[5, 10, 15, 20, 24, 29], (Timeout::Request, 25)).await;
     check(5, &[], (Timeout::Request, 5)).await;
 }
+
+/// As where a client takes nothing for a while: chunks wait, and nobody asks for more.
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_fired_unseen_is_set_again() {
+    let now = Instant::now();
+    let mut watchdog = Watchdog::new(now, Some(GAP), None).unwrap();
+    assert!(poll_once(&mut watchdog).await.is_pending());
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    watchdog.fed(Instant::now());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        poll_fn(|context| watchdog.poll(context)).await,
+        Timeout::BetweenChunks
+    );
+    assert_eq!(now.elapsed().as_secs(), 19);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_without_budget_counts_for_nothing() {
+    let now = Instant::now();
+    let mut watchdog = Watchdog::new(now, Some(GAP), None).unwrap();
+    poll_fn(|context| {
+        while let Poll::Ready(operation) = coop::poll_proceed(context) {
+            operation.made_progress();
+        }
+        assert!(watchdog.poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    tokio::task::yield_now().await;
+    watchdog.fed(Instant::now());
+    let struck = poll_fn(|context| watchdog.poll(context));
+    let struck = tokio::time::timeout(3 * GAP, struck).await;
+    assert_eq!(struck, Ok(Timeout::BetweenChunks));
+    assert_eq!(now.elapsed().as_secs(), 10);
+}
+
+async fn poll_once(watchdog: &mut Watchdog) -> Poll<Timeout> {
+    poll_fn(|context| Poll::Ready(watchdog.poll(context))).await
+}

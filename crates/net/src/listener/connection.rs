@@ -253,8 +253,8 @@ pin_project! {
     struct Watchdog<'a> {
         protocol: Protocol,
         state: &'a ConnState,
-        // When the head that is being read was first seen incomplete.
-        head_since: Option<Instant>,
+        // When the head that is being read was first seen incomplete, and how many were read before.
+        head_since: Option<(u64, Instant)>,
         // When it last told that the connection is idle; what follows has as long again.
         told_idle: Option<Instant>,
         #[pin]
@@ -323,7 +323,11 @@ impl<'a> Watchdog<'a> {
                 return Some((state.accepted + limits.header_timeout, Due::Head));
             }
             if state.head_begun() {
-                let since = *this.head_since.get_or_insert_with(Instant::now);
+                let before = state.requests();
+                let seen = this.head_since.filter(|(at, _)| *at == before);
+                let (_, since) = *this
+                    .head_since
+                    .insert(seen.unwrap_or_else(|| (before, Instant::now())));
                 return Some((since + limits.header_timeout, Due::Head));
             }
             *this.head_since = None;

@@ -182,8 +182,16 @@ impl Connection {
             });
             let idle = !self.reader.has_begun();
             match read {
-                Poll::Ready(Ok(Some(Some(next)))) => return Poll::Ready(Ok(next)),
-                Poll::Ready(Ok(Some(None))) => {}
+                Poll::Ready(Ok(Some(Some(next @ Next::Request(..))))) => {
+                    return Poll::Ready(Ok(next));
+                }
+                Poll::Ready(Ok(Some(next))) => {
+                    // The socket may have seen these bytes before: TLS keeps what it has opened.
+                    self.state.bytes_came();
+                    if let Some(next) = next {
+                        return Poll::Ready(Ok(next));
+                    }
+                }
                 Poll::Ready(Ok(None)) if idle => return Poll::Ready(Ok(Next::Closed)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Err(Broken::Left)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),

@@ -429,6 +429,21 @@ async fn a_next_head_of_which_a_part_came_early_has_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_that_follows_a_slow_one_has_its_own_time() {
+    let server = start(Limits::default()).await;
+    let mut client = server.connect().await;
+    client.get("/").await;
+    client.read_until("ok").await;
+    client.write("GET / HTTP/1.1\r\n").await;
+    sleep(HEADER - Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    client.write("host: test\r\n\r\nGET / HT").await;
+    client.read_until("ok").await;
+    assert_eq!(client.read_to_end().await, "");
+    assert_about(begun.elapsed(), HEADER);
+}
+
+#[tokio::test(start_paused = true)]
 async fn leave_to_send_is_given_when_the_body_is_wanted() {
     let server = start(Limits::default()).await;
     let expecting = |path: &str| {

@@ -10,6 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::h2::{fetch, speak};
 use super::{Server, config, start_with};
+use crate::limits::Limits;
 use crate::listener::ListenerConfig;
 use crate::tls::testing::Authority;
 use crate::tls::{Alpn, CertStore, ClientAuth, ServerTls, server_config};
@@ -63,6 +64,30 @@ async fn the_protocol_is_agreed_upon_by_alpn() {
     assert_eq!(
         get(&mut stream, "/tls").await,
         "Some(\"localhost\") Some(\"http/1.1\") 0"
+    );
+}
+
+/// A long body is read no further than to its end: what follows in the same record stays in TLS.
+#[tokio::test]
+async fn a_head_that_begins_in_the_record_of_a_body_has_its_own_time() {
+    let authority = Authority::new();
+    let server = start(&authority, ClientAuth::None).await;
+    let client = authority.client(Alpn::Http1, None);
+    let mut stream = shake_hands(&server, client).await.unwrap();
+    tokio::time::pause();
+    let begun = Instant::now();
+    let body = "x".repeat(100_000);
+    let head = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 100000\r\n\r\n";
+    let sent = format!("{head}{body}GET / HT");
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.ends_with(b"xxx"));
+    let limit = Limits::default().header_timeout;
+    let elapsed = begun.elapsed();
+    assert!(
+        elapsed >= limit && elapsed < limit + Duration::from_secs(2),
+        "{elapsed:?}"
     );
 }
 
