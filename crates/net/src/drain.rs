@@ -38,6 +38,8 @@ use crate::tasks::Tasks;
 
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, turmoil))]
+mod simulations;
 #[cfg(test)]
 mod tests;
 

@@ -20,4 +20,5 @@ mod outgoing;
 pub mod pool;
 pub mod replay;
 pub mod tasks;
+mod tcp;
 pub mod tls;

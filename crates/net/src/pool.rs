@@ -17,7 +17,6 @@ mod io;
 mod slot;
 mod stats;
 mod target;
-mod tcp;
 mod upstream;
 mod wire;
 
@@ -292,6 +291,6 @@ impl std::fmt::Debug for Pool {
 }
 
 #[cfg(all(test, turmoil))]
-mod simulations;
+pub(crate) mod simulations;
 #[cfg(test)]
 mod tests;

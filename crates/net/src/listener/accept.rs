@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::Handler;
@@ -20,6 +19,7 @@ use super::set::{Counters, Settings};
 use super::state::ConnState;
 use crate::drain::{Stage, Watch};
 use crate::tasks::Tasks;
+use crate::tcp::{Queued, TcpListener, TcpStream};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -47,15 +47,11 @@ impl<H: Handler> Acceptor<H> {
         }
     }
 
-    /// Asks the kernel itself: tokio learns of a connection only when it next polls for events.
     fn take_queued(&self, socket: TcpListener) -> io::Result<()> {
-        let socket = socket.into_std()?;
+        let queued = Queued::of(socket)?;
         loop {
-            match socket.accept() {
-                Ok((tcp, peer)) => {
-                    tcp.set_nonblocking(true)?;
-                    self.start(TcpStream::from_std(tcp)?, peer);
-                }
+            match queued.accept() {
+                Ok((tcp, peer)) => self.start(tcp, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => return Err(error),

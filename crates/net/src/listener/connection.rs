@@ -15,7 +15,6 @@ use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -28,6 +27,7 @@ use super::set::Counters;
 use super::state::ConnState;
 use super::{ConnInfo, Handler, Protocol, TlsInfo};
 use crate::drain::Stage;
+use crate::tcp::TcpStream;
 
 type H2<H> = http2::Connection<TokioIo<Stream>, RequestService<H>, StreamExecutor>;
 

@@ -13,14 +13,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use super::Protocol;
 use super::state::ConnState;
+use crate::tcp::TcpStream;
 
 #[cfg(test)]
+#[cfg(not(turmoil))]
 mod tests;
 
 /// RFC 9113, section 3.4: what an HTTP/2 client sends first.

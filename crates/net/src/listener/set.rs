@@ -4,7 +4,6 @@
 //! names, limits or certificates without a connection being refused. With port 0 the name is part
 //! of the identity.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +12,6 @@ use arc_swap::ArcSwap;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use super::accept::Acceptor;
@@ -24,6 +21,7 @@ use super::{Handler, ListenError, ListenerConfig};
 use crate::drain::{Stage, Trigger, Watch};
 use crate::limits::Limits;
 use crate::tasks::Tasks;
+use crate::tcp::{TcpListener, listen};
 
 /// The listeners of a process (or of one of its runtimes) and one handler for all of them.
 ///
@@ -333,23 +331,11 @@ fn validate(configs: &[ListenerConfig]) -> Result<(), ListenError> {
 }
 
 fn bind(config: &ListenerConfig) -> Result<(TcpListener, SocketAddr), ListenError> {
-    open_socket(config).map_err(|error| ListenError::Bind {
+    let bound = listen(config.address, config.backlog)
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+    bound.map_err(|error| ListenError::Bind {
         name: config.name.clone(),
         address: config.address,
         error,
     })
-}
-
-/// SO_REUSEADDR lets a restart bind at once. SO_REUSEPORT is not set: with it a second process
-/// started by mistake would silently share the port.
-fn open_socket(config: &ListenerConfig) -> io::Result<(TcpListener, SocketAddr)> {
-    let domain = Domain::for_address(config.address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&config.address.into())?;
-    socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let local_addr = listener.local_addr()?;
-    Ok((listener, local_addr))
 }

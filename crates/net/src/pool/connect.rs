@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use super::error::{SendError, SendErrorKind};
 use super::io::Stream;
 use super::target::{Address, Target, TlsIdentity};
-use super::tcp::{TcpStream, configure, lookup_host};
+use crate::tcp::{TcpStream, configure, lookup_host};
 
 /// Connects to `target`, giving up at `deadline`. `keepalive` is how long a connection may be
 /// silent before TCP probes it.

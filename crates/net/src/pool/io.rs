@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 use super::stats::OpenConnection;
-use super::tcp::TcpStream;
+use crate::tcp::TcpStream;
 
 /// A connected stream.
 #[derive(Debug)]

@@ -23,12 +23,12 @@ use super::{Pool, PoolConfig, Protocol, SendErrorKind, Sent, Target};
 use crate::body::Body;
 use crate::tasks::Tasks;
 
-type Log = Arc<Mutex<BTreeSet<String>>>;
+pub(crate) type Log = Arc<Mutex<BTreeSet<String>>>;
 
-const CONNECT: Duration = Duration::from_secs(1);
-const PORT: u16 = 80;
+pub(crate) const CONNECT: Duration = Duration::from_secs(1);
+pub(crate) const PORT: u16 = 80;
 
-fn sim(seed: u64) -> Sim<'static> {
+pub(crate) fn sim(seed: u64) -> Sim<'static> {
     Builder::new()
         .rng_seed(seed)
         .simulation_duration(Duration::from_secs(600))
@@ -97,7 +97,7 @@ fn pool() -> (Pool, Target) {
     )
 }
 
-fn request(path: &str) -> Request<Body> {
+pub(crate) fn request(path: &str) -> Request<Body> {
     Request::get(path)
         .header("host", "server")
         .body(Body::Empty)
