@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use llm::models::Model;
+use llm::translate::Dropped;
 use mesh::snapshot::{Action, RequestedUrl};
 use net::replay::ReplayError;
 use telemetry::{ErrorType, Outcome};
@@ -14,9 +15,8 @@ use crate::attempt::{Begun, Ran, UpstreamAnswer};
 use crate::body::{Proxied, ResponseBody};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::headers::{strip_control, strip_hop_by_hop};
+use crate::headers::{X_DROPPED, strip_control, strip_hop_by_hop};
 use crate::route::{Listing, Routed};
-use crate::tap::Tap;
 use crate::upgrade::Tunnel;
 
 /// What a request is answered with.
@@ -171,11 +171,15 @@ fn proxied(
         held,
         place,
         end,
+        dropped,
     } = *begun;
     upstream_headers(&mut exchange, &mut head, routed);
-    if matches!(held.tap, Tap::Stream(_) | Tap::Ended(_)) {
-        // The usage chunk may be taken out, an error event may be added.
+    if held.tap.changes_length() {
+        // The usage chunk may be taken out, an error event may be added, all may be written anew.
         head.headers.remove(CONTENT_LENGTH);
+    }
+    if let Some(fields) = header_of(&dropped) {
+        head.headers.insert(X_DROPPED, fields);
     }
     let body = Proxied::new(
         exchange,
@@ -186,6 +190,17 @@ fn proxied(
         end,
     );
     Response::from_parts(clean(head), ResponseBody::proxied(body))
+}
+
+/// The names of the fields; a client's own are no longer than they are worth reading.
+fn header_of(dropped: &Dropped) -> Option<HeaderValue> {
+    const MOST: usize = 1024;
+    let mut fields = dropped.fields().join(", ");
+    fields.truncate(fields.floor_char_boundary(MOST));
+    let is_some = !fields.is_empty();
+    is_some
+        .then(|| HeaderValue::try_from(fields).ok())
+        .flatten()
 }
 
 /// Makes an upstream's headers those of our answer.

@@ -12,6 +12,7 @@ mod place;
 
 use std::sync::Arc;
 
+use llm::translate::Dropped;
 use tokio::time::Instant;
 
 pub(crate) use failed::{Failed, Reason, UpstreamAnswer};
@@ -33,6 +34,8 @@ pub(crate) struct Begun {
     pub(crate) place: Place,
     /// When the whole request must be over.
     pub(crate) end: Option<Instant>,
+    /// The request's fields that could not be said in the backend's dialect.
+    pub(crate) dropped: Dropped,
 }
 
 /// How an attempt loop ended without an answer of its own making.
@@ -56,7 +59,7 @@ pub(crate) async fn run(
         .timeouts
         .request
         .map(|limit| exchange.started + limit);
-    let mut targets = Targets::new(&routed.rule, runtime);
+    let mut targets = Targets::new(&routed.rule, routed.api(), runtime);
     let mut last: Option<Failed> = None;
     loop {
         let now = Instant::now();
@@ -83,7 +86,10 @@ pub(crate) async fn run(
                 if failed.reason == Reason::Status(429) {
                     targets.was_busy();
                 }
-                last = Some(failed);
+                // What another dialect cannot say is not why the request failed before.
+                if failed.untranslatable.is_none() || last.is_none() {
+                    last = Some(failed);
+                }
             }
         }
     }

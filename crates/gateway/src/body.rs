@@ -306,10 +306,7 @@ impl Proxied {
     fn upstream_broke(&mut self, timeout: Option<Timeout>) {
         self.rest = None;
         self.watchdog = None;
-        let in_stream = self
-            .open
-            .as_ref()
-            .is_some_and(|open| matches!(open.tap, Tap::Stream(_)));
+        let in_stream = self.open.as_ref().is_some_and(|open| open.tap.is_stream());
         let Some(report) = self.report() else { return };
         if in_stream && report.whole {
             // Its end event was there; that the connection broke then concerns nobody.

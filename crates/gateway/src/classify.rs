@@ -56,8 +56,14 @@ pub(crate) async fn classify(
     } = request;
     let body = Counted::new(body, exchange.received.clone());
     let body = Replay::new(body, &shared.bodies, Arc::clone(&entry.replay));
-    let kind = match (entry.preview(&host, &head, api.is_some()), api) {
-        (Preview::Decided(found), _) if found.rule.kind == RuleKind::Plain => {
+    let preview = entry.preview(&host, &head, api.is_some());
+    let is_plain =
+        matches!(&preview, Preview::Decided(found) if found.rule.kind == RuleKind::Plain);
+    if !is_plain {
+        check_method(api, &head)?;
+    }
+    let kind = match (preview, api) {
+        (Preview::Decided(found), _) if is_plain => {
             exchange.api = None;
             Kind::Plain(found)
         }
@@ -118,6 +124,23 @@ fn check_encoding(head: &Parts) -> Result<(), Failure> {
         Some(coding) if coding != "identity" => Err(Failure::ContentEncoding(
             String::from_utf8_lossy(coding.as_bytes()).into_owned(),
         )),
+        _ => Ok(()),
+    }
+}
+
+/// Only the method of an API is taken at its path, unless a rule says that the path is a plain
+/// service's: `GET /v1/chat/completions` is a mistake. `HEAD` may stand wherever `GET` does (RFC 9110,
+/// section 9.1).
+fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
+    let method = match head.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    match api {
+        Some(api) if method != api.method().as_str() => Err(Failure::MethodNotAllowed {
+            path: head.uri.path().to_owned(),
+            allow: api.method().as_str(),
+        }),
         _ => Ok(()),
     }
 }

@@ -45,6 +45,12 @@ pub(crate) enum Failure {
     NoModel,
     #[error("the model `{0}` does not exist or is not served here")]
     UnknownModel(String),
+    #[error("the model `{0}` is served by an API of another dialect")]
+    ForeignDialect(String),
+    #[error("the models here are served by an API of another dialect")]
+    ForeignModels,
+    #[error("{0}")]
+    Untranslatable(llm::translate::Fault),
     #[error("no route matches {0}")]
     NoRoute(String),
     #[error("the request body could not be read: {0}")]
@@ -91,6 +97,9 @@ impl Failure {
             Self::BadHost(_)
             | Self::DotSegments
             | Self::NoModel
+            | Self::ForeignDialect(_)
+            | Self::ForeignModels
+            | Self::Untranslatable(_)
             | Self::Scan(_)
             | Self::ContentEncoding(_)
             | Self::Unsendable => ErrorKind::InvalidRequest,
@@ -109,6 +118,9 @@ impl Failure {
             Self::BadHost(_)
             | Self::DotSegments
             | Self::NoModel
+            | Self::ForeignDialect(_)
+            | Self::ForeignModels
+            | Self::Untranslatable(_)
             | Self::Scan(_)
             | Self::Unsendable => StatusCode::BAD_REQUEST,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -140,6 +152,7 @@ impl Failure {
     fn code(&self) -> Option<&'static str> {
         match self {
             Self::UnknownModel(_) => Some("model_not_found"),
+            Self::ForeignDialect(_) | Self::ForeignModels => Some("dialect_not_served"),
             Self::NoRoute(_) => Some("route_not_found"),
             Self::ForeignHost(_) => Some("host_not_allowed"),
             Self::ForeignOrigin => Some("origin_not_allowed"),
@@ -151,8 +164,11 @@ impl Failure {
 
     fn param(&self) -> Option<String> {
         match self {
-            Self::NoModel | Self::UnknownModel(_) => Some("model".to_owned()),
+            Self::NoModel | Self::UnknownModel(_) | Self::ForeignDialect(_) => {
+                Some("model".to_owned())
+            }
             Self::Scan(error) => error.field().map(str::to_owned),
+            Self::Untranslatable(fault) => Some(fault.field.clone()).filter(|f| !f.is_empty()),
             _ => None,
         }
     }

@@ -19,6 +19,9 @@ pub(crate) const X_ENDPOINT: HeaderName = HeaderName::from_static("x-sluicegate-
 /// Time spent in the gateway itself until the answer began, milliseconds with three decimals.
 pub(crate) const X_OVERHEAD: HeaderName = HeaderName::from_static("x-sluicegate-overhead-ms");
 
+/// Fields of the request that its model's API could not express, where they were hints.
+pub(crate) const X_DROPPED: HeaderName = HeaderName::from_static("x-sluicegate-dropped");
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CONTROL: [&str; 2] = ["x-prefiller-host-port", "x-forwarded-client-cert"];
@@ -56,6 +59,12 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
         name.as_str(),
         "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key"
     )
+}
+
+/// What only servers of the client's dialect understand: versions, features in trial, accounts.
+pub(crate) fn is_of_dialect(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("anthropic-") || name.starts_with("openai-")
 }
 
 /// Removes what only the gateway may say.

@@ -35,7 +35,7 @@ pub(crate) fn identify(
     request: Request<RequestBody>,
 ) -> Result<Identified, Failure> {
     let (mut head, body) = request.into_parts();
-    let api = Api::of_path(head.uri.path());
+    let api = asked(&head);
     exchange.api = api;
     let entry = runtime
         .entry(&exchange.connection.listener)
@@ -44,7 +44,6 @@ pub(crate) fn identify(
     check_path(head.uri.path())?;
     let host = hosts::addressed(&head.uri, &head.headers)?;
     check_origin(entry, &host, &head)?;
-    check_method(api, &head)?;
     strip_control(&mut head.headers);
     head.headers
         .insert(X_REQUEST_ID, exchange.request_id.clone());
@@ -57,6 +56,11 @@ pub(crate) fn identify(
     })
 }
 
+/// The API that a request asks, if it asks one.
+fn asked(head: &Parts) -> Option<Api> {
+    Api::of_path(head.uri.path())
+}
+
 fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> {
     let listener = &entry.listener;
     if !listener.allowed_hosts.allows(host) {
@@ -64,23 +68,6 @@ fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> 
     }
     match hosts::foreign_origin(&head.headers, host) {
         Some(origin) if !listener.allowed_origins.allows(origin) => Err(Failure::ForeignOrigin),
-        _ => Ok(()),
-    }
-}
-
-/// Only the method of an API is taken at its path: `GET /v1/chat/completions` is a mistake, and
-/// must not reach an engine as if it were a plain request. `HEAD` may stand wherever `GET` does
-/// (RFC 9110, section 9.1).
-fn check_method(api: Option<Api>, head: &Parts) -> Result<(), Failure> {
-    let method = match head.method.as_str() {
-        "HEAD" => "GET",
-        method => method,
-    };
-    match api {
-        Some(api) if method != api.method().as_str() => Err(Failure::MethodNotAllowed {
-            path: head.uri.path().to_owned(),
-            allow: api.method().as_str(),
-        }),
         _ => Ok(()),
     }
 }

@@ -39,6 +39,7 @@ mod server;
 mod shared;
 mod tap;
 mod targets;
+mod translation;
 mod upgrade;
 mod watchdog;
 

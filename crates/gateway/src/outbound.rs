@@ -5,30 +5,38 @@
 //! change spliced.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
+use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST};
 use http::header::{HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
+use llm::Api;
 use llm::splice::{Edits, Rewrite, Splicer};
 use mesh::snapshot::{Backend, BackendKind, Target};
 use net::body::Body;
 use net::replay::Patch;
 
-use crate::headers::{add_forwarded, copy_end_to_end, is_credential, is_forwarded, join_cookies};
+use crate::headers::{
+    add_forwarded, copy_end_to_end, is_credential, is_forwarded, is_of_dialect, join_cookies,
+};
 use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
 
-/// The request for one attempt; `None` if the path that it is rewritten to is too long for one.
-pub(crate) fn request(routed: &Routed, candidate: &Candidate<'_>) -> Option<Request<Body>> {
-    let target = candidate.target;
-    let uri = uri(routed, &target.backend)?;
-    let mut request = Request::new(body(routed, target));
+/// The request for one attempt, with this body, at `api` if it is an LLM request; `None` if the path
+/// that it is rewritten to is too long for one.
+pub(crate) fn request(
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+    api: Option<Api>,
+    body: Body,
+) -> Option<Request<Body>> {
+    let uri = uri(routed, &candidate.target.backend, api)?;
+    let mut request = Request::new(body);
     *request.method_mut() = routed.head.method.clone();
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers(routed, candidate);
+    *request.headers_mut() = headers(routed, candidate, api);
     Some(request)
 }
 
@@ -37,15 +45,17 @@ pub(crate) fn upgrade(routed: &Routed, backend: &Backend) -> Option<HeaderValue>
     upgrade::requested(&routed.head.headers).filter(|_| backend.dialect.is_none())
 }
 
-fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
+fn headers(routed: &Routed, candidate: &Candidate<'_>, api: Option<Api>) -> HeaderMap {
     let backend = &*candidate.target.backend;
     let upgrade = upgrade(routed, backend);
-    let llm = routed.api().is_some();
+    let llm = api.is_some();
+    let foreign = api != routed.api();
     let provider = backend.kind == BackendKind::Provider;
     let mut headers = copy_end_to_end(&routed.head.headers, |name| {
         *name == HOST
             || *name == EXPECT
             || llm && is_credential(name)
+            || foreign && is_of_dialect(name)
             || provider && is_forwarded(name)
     });
     if llm {
@@ -58,11 +68,11 @@ fn headers(routed: &Routed, candidate: &Candidate<'_>) -> HeaderMap {
     if !provider {
         add_forwarded(&mut headers, &routed.client, routed.tls);
     }
-    for (name, value) in &backend.headers {
-        headers.insert(name, value.clone());
+    for (name, value) in &backend.default_headers {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
-    if let Some(authorization) = &backend.authorization {
-        headers.insert(AUTHORIZATION, authorization.clone());
+    for (name, value) in backend.headers.iter().chain(&backend.credential) {
+        headers.insert(name, value.clone());
     }
     if let Some(protocol) = upgrade {
         headers.insert(UPGRADE, protocol);
@@ -98,9 +108,12 @@ fn asked_for(head: &Parts) -> Option<HeaderValue> {
     }
 }
 
-fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {
-    let mut whole = path(routed, backend);
-    if let Some(query) = routed.head.uri.query() {
+fn uri(routed: &Routed, backend: &Backend, api: Option<Api>) -> Option<Uri> {
+    let mut whole = path(routed, backend, api);
+    // What stands there is the client's dialect's.
+    if api == routed.api()
+        && let Some(query) = routed.head.uri.query()
+    {
         whole.push('?');
         whole.push_str(query);
     }
@@ -109,16 +122,17 @@ fn uri(routed: &Routed, backend: &Backend) -> Option<Uri> {
 
 /// An API's path stands below the backend's base path, whatever stood before it at the client; a
 /// plain path is the client's, or the rule's rewrite of it.
-fn path(routed: &Routed, backend: &Backend) -> String {
+fn path(routed: &Routed, backend: &Backend, api: Option<Api>) -> String {
     let path = routed.head.uri.path();
-    match (routed.api(), &routed.rule.filters.path) {
+    match (api, &routed.rule.filters.path) {
         (Some(api), _) => [&*backend.base_path, api.resource(path)].concat(),
         (None, Some(change)) => change.apply(path, routed.prefix_len),
         (None, None) => path.to_owned(),
     }
 }
 
-fn body(routed: &Routed, target: &Target) -> Body {
+/// The client's own body, with what `target` wants otherwise.
+pub(crate) fn body(routed: &Routed, target: &Target) -> Body {
     let patch = routed.prompt().and_then(|prompt| patch(prompt, target));
     if routed.body.is_empty() {
         return Body::Empty;

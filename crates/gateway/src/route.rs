@@ -5,7 +5,7 @@ use std::sync::Arc;
 use balance::Cost;
 use http::request::Parts;
 use llm::scan::Scan;
-use llm::{Api, tokens};
+use llm::{Api, Operation, tokens};
 use mesh::snapshot::{ListedModel, Match, Rule, Unmatched};
 use net::replay::Replay;
 
@@ -13,6 +13,7 @@ use crate::classify::{Classified, Kind};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::runtime::Entry;
+use crate::targets;
 
 /// Tokens assumed for an answer that the request does not bound; the order of what chat answers
 /// have in published traces (Azure 2023: 211, Mooncake: 343).
@@ -76,6 +77,10 @@ pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Dest
         }
     };
     exchange.rule = Some(Arc::clone(&found.rule));
+    let api = prompt.as_ref().map(|prompt| prompt.api).or(query);
+    if !is_served(&found.rule, api) {
+        return Err(foreign(prompt.as_ref(), api, &head));
+    }
     let cost = prompt.as_ref().map_or_else(Cost::default, Prompt::cost);
     Ok(Destination::Rule(Box::new(Routed {
         head,
@@ -120,7 +125,11 @@ impl Routed {
 }
 
 impl Prompt {
+    /// To count tokens costs an endpoint no room for them.
     fn cost(&self) -> Cost {
+        if self.api.operation == Operation::CountTokens {
+            return Cost::default();
+        }
         let estimate = tokens::estimate(&self.scan, DEFAULT_OUTPUT_TOKENS);
         let bounded = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
         Cost {
@@ -165,6 +174,22 @@ fn query(entry: &Entry, host: &str, head: &Parts, api: Api) -> Result<Query, Fai
     forward
         .map(Query::Forward)
         .map_err(|unmatched| unserved(unmatched, head, &model))
+}
+
+/// Whether any of the rule's targets can be asked at `api`. A rule without targets answers by itself.
+fn is_served(rule: &Rule, api: Option<Api>) -> bool {
+    let mut targets = rule.targets().peekable();
+    targets.peek().is_none() || targets.any(|target| targets::serves(target, api))
+}
+
+/// The failure of a request whose rule has targets of other dialects only.
+fn foreign(prompt: Option<&Prompt>, api: Option<Api>, head: &Parts) -> Failure {
+    let in_body = prompt.and_then(|prompt| prompt.scan.model.as_ref());
+    let in_path = || api?.model_in_path(head.uri.path()).map(decoded);
+    in_body
+        .map(|model| model.value.clone())
+        .or_else(in_path)
+        .map_or(Failure::ForeignModels, Failure::ForeignDialect)
 }
 
 fn unserved(unmatched: Unmatched, head: &Parts, model: &str) -> Failure {

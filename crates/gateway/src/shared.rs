@@ -155,6 +155,7 @@ pub(crate) struct Names {
     chat: Arc<str>,
     text_completion: Arc<str>,
     embeddings: Arc<str>,
+    count_tokens: Arc<str>,
     other: Arc<str>,
 }
 
@@ -164,6 +165,7 @@ impl Default for Names {
             chat: Operation::ChatCompletions.name().into(),
             text_completion: Operation::Completions.name().into(),
             embeddings: Operation::Embeddings.name().into(),
+            count_tokens: Operation::CountTokens.name().into(),
             other: "other".into(),
         }
     }
@@ -176,6 +178,7 @@ impl Names {
             Operation::ChatCompletions => &self.chat,
             Operation::Completions => &self.text_completion,
             Operation::Embeddings => &self.embeddings,
+            Operation::CountTokens => &self.count_tokens,
             Operation::ListModels | Operation::GetModel => &self.other,
         })
     }

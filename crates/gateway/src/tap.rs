@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
-use llm::response::{Ended, PlainTap, StreamOptions, StreamReport, StreamTap, Usage};
-use llm::sse::FrameTooLong;
+use llm::response::{
+    Ended, Plain, PlainTap, StreamOptions, StreamReport, StreamTap, UpstreamError, Usage,
+};
+use llm::translate::{BadStream, Pair, StreamTranslator};
 use telemetry::Tokens;
 
 use crate::route::Routed;
+use crate::translation;
 
 /// The watcher of an answer. Its kinds are boxed: they change hands with it, and most of the time one
 /// is as large as the rest of an answer together.
@@ -18,8 +21,12 @@ pub(crate) enum Tap {
     Plain(Box<PlainTap>),
     /// Server-sent events.
     Stream(Box<StreamTap>),
+    /// Server-sent events of another dialect.
+    Translated(Box<StreamTranslator>),
     /// A stream that ended while it was still held back.
-    Ended(StreamReport),
+    Ended(Box<StreamReport>),
+    /// A plain answer of another dialect, whose body has been written anew.
+    Answered(Box<Plain>),
 }
 
 /// What an answer turned out to be.
@@ -34,7 +41,9 @@ pub(crate) struct Report {
 
 impl Tap {
     /// The watcher for the answer with this head.
-    pub(crate) fn of(routed: &Routed, head: &Parts) -> Self {
+    ///
+    /// `pair` are the dialects, if the answer is to be translated.
+    pub(crate) fn of(routed: &Routed, pair: Option<Pair>, head: &Parts) -> Self {
         let Some(prompt) = routed.prompt() else {
             return Self::None;
         };
@@ -42,24 +51,28 @@ impl Tap {
             return Self::None;
         }
         let dialect = prompt.api.dialect;
-        if is_event_stream(head) {
+        if !is_event_stream(head) {
+            let dialect = pair.map_or(dialect, |pair| pair.upstream().dialect);
+            Self::Plain(Box::new(PlainTap::new(dialect)))
+        } else if let Some(pair) = pair {
+            Self::Translated(Box::new(translation::stream(pair, routed)))
+        } else {
             let options = StreamOptions {
                 drop_usage: !prompt.scan.wants_usage(),
                 choices: prompt.scan.choices(),
                 ..StreamOptions::default()
             };
             Self::Stream(Box::new(StreamTap::new(dialect, options)))
-        } else {
-            Self::Plain(Box::new(PlainTap::new(dialect)))
         }
     }
 
     /// Looks at a chunk and appends what is to be forwarded of it.
-    pub(crate) fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameTooLong> {
+    pub(crate) fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), BadStream> {
         match self {
-            Self::Stream(tap) => return tap.feed(chunk, out),
+            Self::Stream(tap) => return Ok(tap.feed(chunk, out)?),
+            Self::Translated(tap) => return tap.feed(chunk, out),
             Self::Plain(tap) => tap.feed(&chunk),
-            Self::None | Self::Ended(_) => {}
+            Self::None | Self::Ended(_) | Self::Answered(_) => {}
         }
         out.push(chunk);
         Ok(())
@@ -67,7 +80,40 @@ impl Tap {
 
     /// Whether a stream's first content has gone by.
     pub(crate) fn has_begun(&self) -> bool {
-        matches!(self, Self::Stream(tap) if tap.begun())
+        match self {
+            Self::Stream(tap) => tap.begun(),
+            Self::Translated(tap) => tap.begun(),
+            Self::None | Self::Plain(_) | Self::Ended(_) | Self::Answered(_) => false,
+        }
+    }
+
+    /// The error that a stream has reported.
+    pub(crate) fn error(&self) -> Option<&UpstreamError> {
+        match self {
+            Self::Stream(tap) => tap.error(),
+            Self::Translated(tap) => tap.error(),
+            Self::None | Self::Plain(_) | Self::Ended(_) | Self::Answered(_) => None,
+        }
+    }
+
+    /// Whether it watches a stream, to which an event can be added.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Translated(_))
+    }
+
+    /// Whether the body may be of another length than the upstream's.
+    pub(crate) const fn changes_length(&self) -> bool {
+        !matches!(self, Self::None | Self::Plain(_))
+    }
+
+    /// Ends the watch over a stream at the end of its bytes; `None` if it is none.
+    pub(crate) fn end_stream(self, out: &mut Vec<Bytes>) -> Option<StreamReport> {
+        match self {
+            Self::Stream(tap) => Some(tap.finish(out)),
+            Self::Translated(tap) => Some(tap.finish(out)),
+            Self::Ended(report) => Some(*report),
+            Self::None | Self::Plain(_) | Self::Answered(_) => None,
+        }
     }
 
     /// Looks at a chunk of a plain answer.
@@ -82,21 +128,23 @@ impl Tap {
     pub(crate) fn finish(self, out: &mut Vec<Bytes>) -> Report {
         match self {
             Self::None => Report::plain(Tokens::default()),
-            Self::Plain(tap) => {
-                let plain = tap.finish();
-                let tokens = plain.usage.map(tokens).unwrap_or_default();
-                Report {
-                    model: plain.model,
-                    ..Report::plain(tokens)
-                }
-            }
+            Self::Plain(tap) => Report::answered(tap.finish()),
+            Self::Answered(plain) => Report::answered(*plain),
             Self::Stream(tap) => Report::stream(tap.finish(out)),
-            Self::Ended(report) => Report::stream(report),
+            Self::Translated(tap) => Report::stream(tap.finish(out)),
+            Self::Ended(report) => Report::stream(*report),
         }
     }
 }
 
 impl Report {
+    fn answered(plain: Plain) -> Self {
+        Self {
+            model: plain.model,
+            ..Self::plain(plain.usage.map(tokens).unwrap_or_default())
+        }
+    }
+
     /// HTTP itself tells whether a plain answer is whole.
     fn plain(tokens: Tokens) -> Self {
         Self {
@@ -107,16 +155,17 @@ impl Report {
         }
     }
 
-    /// A stream is whole when its end event came, however its connection ended. Where no usage
-    /// came, every event with content counts as a token: that is how engines send them.
+    /// A stream is whole when its end event came, however its connection ended. Where no count of
+    /// what was written came, every event with content counts as a token: that is how engines send
+    /// them.
     fn stream(report: StreamReport) -> Self {
-        let estimate = Tokens {
-            output: Some(report.content_events),
-            estimated: true,
-            ..Tokens::default()
-        };
+        let mut tokens = report.usage.map(tokens).unwrap_or_default();
+        if tokens.output.is_none() {
+            tokens.output = Some(report.content_events);
+            tokens.estimated = true;
+        }
         Self {
-            tokens: report.usage.map_or(estimate, tokens),
+            tokens,
             model: report.model,
             whole: report.ended == Ended::Complete,
             failed: matches!(report.ended, Ended::Failed(_)),
@@ -129,7 +178,7 @@ fn tokens(usage: Usage) -> Tokens {
         input: usage.input,
         output: usage.output,
         cached_input: usage.cached_input,
-        cache_creation_input: None,
+        cache_creation_input: usage.cache_write,
         reasoning: usage.reasoning,
         estimated: false,
     }

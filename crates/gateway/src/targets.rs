@@ -9,6 +9,8 @@
 //! its host name and not its quota, and the smaller model that a route falls back to is often
 //! served where the larger one has just failed.
 //!
+//! A target whose backend speaks a dialect that the request cannot be translated to is none for it.
+//!
 //! Only when nothing new is left anywhere may an endpoint be asked twice.
 //!
 //! The first attempt at a backend is always allowed and earns its retry budget; every further one
@@ -19,6 +21,8 @@
 use std::sync::Arc;
 
 use balance::{Cost, Endpoint, EndpointId, PickError, PickRequest, Time, Token};
+use llm::Api;
+use llm::translate::Way;
 use mesh::snapshot::{Rule, Target, Tier};
 use smallvec::SmallVec;
 
@@ -63,6 +67,8 @@ impl Tried<'_> {
 /// The way of one request through a rule's targets.
 pub(crate) struct Targets<'a> {
     rule: &'a Rule,
+    /// The API that is asked; `None` for a plain request.
+    api: Option<Api>,
     runtime: &'a Runtime,
     tier: usize,
     attempts_left: u32,
@@ -82,9 +88,10 @@ pub(crate) struct Targets<'a> {
 
 impl<'a> Targets<'a> {
     /// Starts at the first tier of `rule`.
-    pub(crate) fn new(rule: &'a Rule, runtime: &'a Runtime) -> Self {
+    pub(crate) fn new(rule: &'a Rule, api: Option<Api>, runtime: &'a Runtime) -> Self {
         Self {
             rule,
+            api,
             runtime,
             tier: 0,
             attempts_left: allowed(rule),
@@ -248,13 +255,13 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// Draws a target by weight among those not spent.
+    /// Draws a target by weight among those that can serve and are not spent.
     fn draw(&self, tier: &'a Tier) -> Option<(usize, &'a Target)> {
         let open = || {
             tier.targets()
                 .iter()
                 .enumerate()
-                .filter(|(index, _)| !self.spent.contains(index))
+                .filter(|(index, target)| serves(target, self.api) && !self.spent.contains(index))
         };
         let total: u64 = open().map(|(_, target)| u64::from(target.weight)).sum();
         if total == 0 {
@@ -309,6 +316,14 @@ impl<'a> Targets<'a> {
             self.refused = Some((Arc::clone(&target.backend.name), error));
         }
     }
+}
+
+/// Whether `target` can be asked at `api`: in the same dialect or in another that has the like.
+pub(crate) fn serves(target: &Target, api: Option<Api>) -> bool {
+    let Some((api, dialect)) = api.zip(target.backend.dialect) else {
+        return api.is_none();
+    };
+    Way::of(api, dialect).is_some()
 }
 
 /// The attempts a tier is given: the first and those of the rule's retry policy.

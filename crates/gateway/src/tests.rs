@@ -3,6 +3,8 @@
 pub(crate) mod fixture;
 
 mod answers;
+mod anthropic;
 mod attempts;
 mod reload;
 mod settle;
+mod translated;

@@ -3,21 +3,66 @@
 //! The path decides and nothing else: a client chooses its dialect by the SDK it uses, and the SDK
 //! chooses the path. Matching by suffix lets a gateway sit below any base path.
 
-use crate::openai;
+use crate::{anthropic, openai};
 
 /// A family of LLM APIs with one wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// OpenAI's API, also spoken by vLLM, SGLang, Ollama and most providers.
     OpenAi,
+    /// Anthropic's API, also spoken by vLLM, Ollama and some providers.
+    Anthropic,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHeader {
+    /// The header's name, lower case.
+    pub name: &'static str,
+    /// What stands before the key in its value.
+    pub prefix: &'static str,
+}
+
+impl KeyHeader {
+    /// As HTTP itself has it (RFC 6750).
+    pub const BEARER: Self = Self {
+        name: "authorization",
+        prefix: "Bearer ",
+    };
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OpenAi, Self::Anthropic];
+
     /// The dialect's name as logs and configuration spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// How a caller's key is sent.
+    #[must_use]
+    pub const fn key_header(self) -> KeyHeader {
+        match self {
+            Self::OpenAi => KeyHeader::BEARER,
+            Self::Anthropic => KeyHeader {
+                name: "x-api-key",
+                prefix: "",
+            },
+        }
+    }
+
+    /// Headers, lower case, that a request must have, with the values to send where a client sends
+    /// none.
+    #[must_use]
+    pub const fn default_headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::OpenAi => &[],
+            Self::Anthropic => &anthropic::DEFAULT_HEADERS,
         }
     }
 }
@@ -31,6 +76,8 @@ pub enum Operation {
     Completions,
     /// Turn texts into vectors.
     Embeddings,
+    /// Count the tokens that a conversation would be read as.
+    CountTokens,
     /// List the models that can be asked.
     ListModels,
     /// Describe one model, named in the path.
@@ -46,6 +93,7 @@ impl Operation {
             Self::ChatCompletions => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::CountTokens => "count_tokens",
             Self::ListModels => "list_models",
             Self::GetModel => "get_model",
         }
@@ -82,17 +130,32 @@ pub struct Api {
 }
 
 impl Api {
+    /// Those that clients may ask.
+    pub const ALL: [Self; 7] = [
+        Self::new(Dialect::OpenAi, Operation::ChatCompletions),
+        Self::new(Dialect::OpenAi, Operation::Completions),
+        Self::new(Dialect::OpenAi, Operation::Embeddings),
+        Self::new(Dialect::OpenAi, Operation::ListModels),
+        Self::new(Dialect::OpenAi, Operation::GetModel),
+        Self::new(Dialect::Anthropic, Operation::ChatCompletions),
+        Self::new(Dialect::Anthropic, Operation::CountTokens),
+    ];
+
+    const fn new(dialect: Dialect, operation: Operation) -> Self {
+        Self { dialect, operation }
+    }
+
     /// The API that lives at `path` (without its query), or `None` if none does.
     ///
     /// Any prefix may stand before `/v1/…`; without `/v1` the path must be the operation's own
-    /// (`/chat/completions`, as LiteLLM's SDK sends it). One trailing slash is ignored.
+    /// (`/chat/completions`, as LiteLLM's SDK sends it). One trailing slash is ignored. `/models`
+    /// is the same path in both dialects and counts as OpenAI's.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        let operation = openai::operation(path)?;
-        Some(Self {
-            dialect: Dialect::OpenAi,
-            operation,
-        })
+        let of = |dialect| move |operation| Self { dialect, operation };
+        openai::operation(path)
+            .map(of(Dialect::OpenAi))
+            .or_else(|| anthropic::operation(path).map(of(Dialect::Anthropic)))
     }
 
     /// The only method this API accepts; any other is answered 405 with it in `allow`.
@@ -109,7 +172,10 @@ impl Api {
     #[must_use]
     pub const fn has_body(self) -> bool {
         match self.operation {
-            Operation::ChatCompletions | Operation::Completions | Operation::Embeddings => true,
+            Operation::ChatCompletions
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::CountTokens => true,
             Operation::ListModels | Operation::GetModel => false,
         }
     }
@@ -120,6 +186,8 @@ impl Api {
     pub fn resource(self, path: &str) -> &str {
         match self.dialect {
             Dialect::OpenAi => openai::resource(self.operation, path),
+            Dialect::Anthropic => anthropic::resource(self.operation)
+                .unwrap_or_else(|| openai::resource(self.operation, path)),
         }
     }
 
@@ -130,7 +198,9 @@ impl Api {
     #[must_use]
     pub fn model_in_path(self, path: &str) -> Option<&str> {
         match (self.dialect, self.operation) {
-            (Dialect::OpenAi, Operation::GetModel) => openai::model_in_path(path),
+            (Dialect::OpenAi | Dialect::Anthropic, Operation::GetModel) => {
+                openai::model_in_path(path)
+            }
             _ => None,
         }
     }

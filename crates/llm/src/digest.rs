@@ -14,6 +14,7 @@
 //! resistant against an adversary. A collision costs a wrong guess about a cache, nothing else, and
 //! the salt keeps it inside one isolation domain.
 
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 mod value;
@@ -103,15 +104,28 @@ pub(crate) fn mix(seed: u64, value: u64) -> u64 {
 ///
 /// Text of a message comes before its end, its role may come anywhere in it: so the role is mixed
 /// into the message's first block when the message ends.
+///
+/// Instructions that stand outside of the messages are a message of their own, which takes the place
+/// of the turns while it is read: it may stand anywhere in the body.
 pub(crate) struct Digester {
     tools: Vec<Block>,
+    system: Vec<Block>,
     turns: Vec<Block>,
     message_start: usize,
+    /// What was told of each part that is open, text and media aside.
+    parts: SmallVec<[Option<Details>; 2]>,
     text: Xxh3,
     text_bytes: u32,
     extras: u64,
     extra_bytes: u64,
     pub(crate) value: ValueHasher,
+}
+
+/// Fields of a part, in whatever order.
+#[derive(Clone, Copy, Default)]
+struct Details {
+    hash: u64,
+    bytes: u64,
 }
 
 impl std::fmt::Debug for Digester {
@@ -126,8 +140,10 @@ impl Digester {
     pub(crate) fn new() -> Self {
         Self {
             tools: Vec::new(),
+            system: Vec::new(),
             turns: Vec::new(),
             message_start: 0,
+            parts: SmallVec::new(),
             text: Xxh3::new(),
             text_bytes: 0,
             extras: 0,
@@ -175,6 +191,47 @@ impl Digester {
         );
     }
 
+    /// A part of the current content begins.
+    pub(crate) fn begin_part(&mut self) {
+        self.parts.push(None);
+    }
+
+    /// A field of the current part beside text and media; the order of several is ignored.
+    pub(crate) fn detail(&mut self, key: &[u8], value: u64, bytes: u64) {
+        if let Some(part) = self.parts.last_mut() {
+            let details = part.get_or_insert_default();
+            details.hash = details.hash.wrapping_add(mix(xxh3_64(key), value));
+            details.bytes += bytes;
+        }
+    }
+
+    /// Ends the current part. Its details are a block, behind what it has of text and media.
+    pub(crate) fn end_part(&mut self) {
+        if let Some(details) = self.parts.pop().flatten() {
+            self.cut();
+            push(
+                &mut self.turns,
+                Block {
+                    hash: details.hash,
+                    bytes: saturate(details.bytes),
+                },
+            );
+        }
+    }
+
+    /// Begins the instructions that stand outside of the messages.
+    pub(crate) fn begin_system(&mut self) {
+        std::mem::swap(&mut self.turns, &mut self.system);
+        self.message_start = self.turns.len();
+    }
+
+    /// Ends them. They are what a message of that role would be.
+    pub(crate) fn end_system(&mut self) {
+        self.end_message(b"system");
+        std::mem::swap(&mut self.turns, &mut self.system);
+        self.message_start = self.turns.len();
+    }
+
     /// A field of the current message beside role and content; the order of several is ignored.
     pub(crate) fn extra(&mut self, key: &[u8], value: u64, bytes: u64) {
         self.extras = self.extras.wrapping_add(mix(xxh3_64(key), value));
@@ -215,6 +272,7 @@ impl Digester {
     pub(crate) fn finish(mut self) -> PromptDigest {
         self.cut();
         let mut blocks = self.tools;
+        blocks.append(&mut self.system);
         blocks.append(&mut self.turns);
         blocks.truncate(MAX_BLOCKS);
         PromptDigest { blocks }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, openai};
+use crate::{Dialect, anthropic, openai};
 
 /// What went wrong, as far as dialects tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +140,7 @@ impl From<crate::scan::ScanError> for ApiError {
 pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::error_body(error),
+        Dialect::Anthropic => anthropic::error_body(error),
     }
 }
 
@@ -150,6 +151,7 @@ pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
 pub fn stream_event(dialect: Dialect, error: &ApiError) -> Bytes {
     match dialect {
         Dialect::OpenAi => crate::sse::encode(None, &openai::error_body(error)),
+        Dialect::Anthropic => crate::sse::encode(Some("error"), &anthropic::error_body(error)),
     }
 }
 

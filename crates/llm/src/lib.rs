@@ -6,10 +6,12 @@
 //! watches an answer go by. Unknown fields survive because nobody touched them.
 //!
 //! The crate is pure: it does no I/O, reads no clock, draws no random numbers. What differs between
-//! dialects is data and functions in a module of the dialect's name (`openai`); a further dialect
-//! is a further module and a variant of [`Dialect`].
+//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`); a
+//! further dialect is a further module and a variant of [`Dialect`].
 
+mod anthropic;
 pub mod api;
+mod canonical;
 pub mod digest;
 pub mod error;
 mod json;
@@ -22,8 +24,10 @@ pub mod sse;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+pub mod translate;
+mod wire;
 
-pub use api::{Api, Dialect, Method, Operation};
+pub use api::{Api, Dialect, KeyHeader, Method, Operation};
 pub use error::{ApiError, ErrorKind};
 pub use json::{Fault, SyntaxError};
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, openai};
+use crate::{Dialect, anthropic, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Model {
 pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::model_list(models),
+        Dialect::Anthropic => anthropic::model_list(models),
     }
 }
 
@@ -28,6 +29,7 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
 pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::model(model),
+        Dialect::Anthropic => anthropic::model(model),
     }
 }
 

@@ -4,6 +4,7 @@
 //! for cached tokens, `reasoning` beside `reasoning_content`); what they add is accepted here, and
 //! only OpenAI's own forms are written.
 
+pub(crate) mod chat;
 mod figures;
 
 use bytes::Bytes;
@@ -133,7 +134,7 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
         Operation::ChatCompletions => Some(&CHAT),
         Operation::Completions => Some(&COMPLETIONS),
         Operation::Embeddings => Some(&EMBEDDINGS),
-        Operation::ListModels | Operation::GetModel => None,
+        Operation::CountTokens | Operation::ListModels | Operation::GetModel => None,
     }
 }
 

@@ -21,10 +21,34 @@ pub struct Usage {
     pub input: Option<u64>,
     /// Of [`input`](Self::input), those read from a cache.
     pub cached_input: Option<u64>,
+    /// Of [`input`](Self::input), those written to a cache, for however long.
+    pub cache_write: Option<u64>,
+    /// Of [`cache_write`](Self::cache_write), those that are kept for an hour.
+    pub cache_write_hour: Option<u64>,
     /// Tokens written, reasoning included.
     pub output: Option<u64>,
     /// Of [`output`](Self::output), those of reasoning.
     pub reasoning: Option<u64>,
+}
+
+impl Usage {
+    /// Takes over what a later report says, class by class.
+    pub(crate) fn update(&mut self, later: Self) {
+        let Self {
+            input,
+            cached_input,
+            cache_write,
+            cache_write_hour,
+            output,
+            reasoning,
+        } = later;
+        self.input = input.or(self.input);
+        self.cached_input = cached_input.or(self.cached_input);
+        self.cache_write = cache_write.or(self.cache_write);
+        self.cache_write_hour = cache_write_hour.or(self.cache_write_hour);
+        self.output = output.or(self.output);
+        self.reasoning = reasoning.or(self.reasoning);
+    }
 }
 
 /// An error that an upstream reports in a body or in a stream.

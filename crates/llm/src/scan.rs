@@ -74,6 +74,8 @@ pub struct StreamOptions {
 pub struct Scan {
     /// The model asked for.
     pub model: Option<Field<String>>,
+    /// Whether the usage of a stream is reported only where it is asked for.
+    pub(crate) asks_for_usage: bool,
     /// Where `"model": null` stands, so that naming a model replaces it.
     pub(crate) model_null: Option<Span>,
     /// Whether the answer shall be streamed; see [`Scan::wants_stream`].
@@ -86,6 +88,8 @@ pub struct Scan {
     pub max_completion_tokens: Option<u64>,
     /// How many answers are asked for; see [`Scan::choices`].
     pub n: Option<u64>,
+    /// The operator's instructions, where they have a field of their own.
+    pub system: Option<Span>,
     /// The array of messages.
     pub messages: Option<Span>,
     /// How many messages there are.

@@ -30,8 +30,8 @@ pub struct OverlapError {
 pub struct Rewrite<'a> {
     /// The model name that the upstream knows.
     pub model: Option<&'a str>,
-    /// Have the upstream report usage in a stream. Does nothing to a request that is not streamed:
-    /// OpenAI refuses `stream_options` there.
+    /// Have the upstream report usage in a stream. Does nothing to a request that is not streamed
+    /// (OpenAI refuses `stream_options` there), nor in a dialect that reports usage unasked.
     pub include_usage: bool,
 }
 
@@ -68,7 +68,7 @@ impl Edits {
         if let Some(model) = rewrite.model {
             rewrite_model(scan, model, &mut edits, &mut fields);
         }
-        if rewrite.include_usage && scan.wants_stream() {
+        if rewrite.include_usage && scan.asks_for_usage && scan.wants_stream() {
             include_usage(scan, &mut edits, &mut fields);
         }
         if !fields.is_empty() {

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Print the JSON Schema of the configuration, the CRDs, or the field reference
     Schema(Schema),
+    /// Print which API clients can ask, and what the backends behind it may speak
+    Dialects,
     /// Run simulated vLLM replicas alone
     Engine(Engine),
 }

@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod demo;
+mod dialects;
 mod engine;
 mod explain;
 mod process;
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Dialects => {
+            dialects::dialects();
+            Ok(())
+        }
         Command::Engine(args) => engine::engine(&args),
     };
     match ended {

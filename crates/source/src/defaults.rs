@@ -14,21 +14,22 @@ mod tests;
 
 use manifests::Problem;
 use mesh::resources::{
-    BackendRef, ListenerSpec, ModelMatch, ModelMatchType, ProviderSpec, RouteMatch, RouteSpec,
-    RuleSpec,
+    BackendRef, ListenerSpec, ModelMatch, ModelMatchType, ProviderDialect, ProviderSpec,
+    RouteMatch, RouteSpec, RuleSpec,
 };
 use mesh::{Meta, Resource, Resources, SecretRef};
 
 use crate::environment::Environment;
 use crate::load::LoadError;
 
-/// A provider with an OpenAI-compatible API.
+/// A provider.
 struct Known {
     name: &'static str,
     /// Variable that its own documentation uses for the key.
     key: &'static str,
     /// Variable that overrides the URL.
     url_variable: Option<&'static str>,
+    dialect: ProviderDialect,
     base_url: &'static str,
     /// Beginnings of model names that are this vendor's own.
     prefixes: &'static [&'static str],
@@ -44,13 +45,15 @@ const fn known(
         name,
         key,
         url_variable: None,
+        dialect: ProviderDialect::Openai,
         base_url,
         prefixes,
     }
 }
 
-/// In order of precedence as the provider of all other models.
-const KNOWN: [Known; 12] = [
+/// In order of precedence as the provider of all other models. Anthropic is the last: it serves none
+/// but its own, and many have its key set for other programs.
+const KNOWN: [Known; 13] = [
     Known {
         url_variable: Some("OPENAI_BASE_URL"),
         ..known("openai", "OPENAI_API_KEY", "https://api.openai.com/v1", &[])
@@ -124,6 +127,15 @@ const KNOWN: [Known; 12] = [
         "https://api.sambanova.ai/v1",
         &[],
     ),
+    Known {
+        dialect: ProviderDialect::Anthropic,
+        ..known(
+            "anthropic",
+            "ANTHROPIC_API_KEY",
+            ProviderDialect::Anthropic.default_base_url(),
+            &["claude-"],
+        )
+    },
 ];
 
 /// Resources made of an environment, and what an operator should know about them.
@@ -205,7 +217,8 @@ fn is_own_address(url: &str, port: u16) -> bool {
 
 fn provider(known: &Known, has_key: bool, url: Option<String>) -> Resource<ProviderSpec> {
     let spec = ProviderSpec {
-        base_url: url.unwrap_or_else(|| known.base_url.to_owned()),
+        dialect: known.dialect,
+        base_url: Some(url.unwrap_or_else(|| known.base_url.to_owned())),
         api_key: has_key.then(|| SecretRef::Env(known.key.to_owned())),
         ..ProviderSpec::default()
     };

@@ -102,6 +102,16 @@ impl Metrics {
         self.0.backends.get(&labels).attempts.fetch_add(1, Relaxed);
     }
 
+    /// Count fields of a request that its backend's API could not express and that were left out.
+    pub fn dropped_fields(&self, route: &Arc<str>, backend: &Arc<str>, fields: u64) {
+        let labels = BackendLabels {
+            route: Arc::clone(route),
+            backend: Arc::clone(backend),
+        };
+        let series = self.0.backends.get(&labels);
+        series.dropped_fields.fetch_add(fields, Relaxed);
+    }
+
     /// Count a finished request: [`Self::series`] and [`Series::record`] in one.
     pub fn record(&self, labels: &Labels, record: &RequestRecord<'_>) {
         self.series(labels).record(record);

@@ -69,6 +69,7 @@ pub(crate) struct BackendSeries {
     pub(crate) codes: StatusCodes,
     pub(crate) outcomes: [AtomicU64; Outcome::ALL.len()],
     pub(crate) attempts: AtomicU64,
+    pub(crate) dropped_fields: AtomicU64,
     pub(crate) retries: PerErrorType<AtomicU64>,
     pub(crate) fallbacks: PerErrorType<AtomicU64>,
 }

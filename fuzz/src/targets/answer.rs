@@ -12,18 +12,20 @@ const MAX_DEPTH: usize = 128;
 const MAX_CAPTURE: usize = 16 * 1024;
 
 pub(crate) fn run(data: &[u8]) {
-    let whole = watch(&[data]);
-    for pieces in splits(data) {
-        assert_eq!(watch(&pieces), whole);
-    }
-    assert_eq!(whole.complete, json::is_object(data, MAX_DEPTH));
-    if whole.complete {
-        model_is_read(data, whole.model.as_deref());
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let whole = watch(dialect, &[data]);
+        for pieces in splits(data) {
+            assert_eq!(watch(dialect, &pieces), whole);
+        }
+        assert_eq!(whole.complete, json::is_object(data, MAX_DEPTH));
+        if whole.complete {
+            model_is_read(data, whole.model.as_deref());
+        }
     }
 }
 
-fn watch(pieces: &[&[u8]]) -> Plain {
-    let mut tap = PlainTap::new(Dialect::OpenAi);
+fn watch(dialect: Dialect, pieces: &[&[u8]]) -> Plain {
+    let mut tap = PlainTap::new(dialect);
     for piece in pieces {
         tap.feed(piece);
     }

@@ -45,6 +45,7 @@ const OPERATIONS: [Fields; 3] = [
 ];
 
 pub(crate) fn run(data: &[u8]) {
+    messages_are_read_alike(data);
     for fields in &OPERATIONS {
         let whole = scan(fields.operation, &[data]);
         for pieces in splits(data) {
@@ -68,11 +69,27 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-pub(super) fn scan(operation: Operation, pieces: &[&[u8]]) -> Result<Scan, ScanError> {
+/// Anthropic's request has fields of its own; how they are found is the same.
+fn messages_are_read_alike(data: &[u8]) {
     let api = Api {
-        dialect: Dialect::OpenAi,
-        operation,
+        dialect: Dialect::Anthropic,
+        operation: Operation::ChatCompletions,
     };
+    let whole = scan_api(api, &[data]);
+    for pieces in splits(data) {
+        assert_same(data, &whole, &scan_api(api, &pieces));
+    }
+    if let Ok(scan) = &whole {
+        spans_hold_values(data, scan);
+    }
+}
+
+pub(super) fn scan(operation: Operation, pieces: &[&[u8]]) -> Result<Scan, ScanError> {
+    let dialect = Dialect::OpenAi;
+    scan_api(Api { dialect, operation }, pieces)
+}
+
+fn scan_api(api: Api, pieces: &[&[u8]]) -> Result<Scan, ScanError> {
     let options = ScanOptions {
         digest: true,
         ..ScanOptions::default()
@@ -272,7 +289,7 @@ fn spans_hold_values(body: &[u8], scan: &Scan) {
         let raw = value.expect("one JSON value").get();
         assert_eq!(raw.len() as u64, span.len(), "it begins and ends the span");
     };
-    let fields = [scan.messages, scan.tools, scan.prompt];
+    let fields = [scan.system, scan.messages, scan.tools, scan.prompt];
     let model = scan.model.as_ref().map(|field| field.span);
     let options = scan.stream_options.as_ref().map(|options| options.span);
     let messages = scan.message_spans.iter().map(|message| message.span);

@@ -7,15 +7,19 @@ use llm::Dialect;
 use llm::response::{Ended, StreamOptions, StreamReport, StreamTap};
 
 pub(crate) fn run(data: &[u8]) {
-    for (drop_usage, choices) in [(false, 1), (true, 2)] {
+    for (dialect, drop_usage, choices) in [
+        (Dialect::OpenAi, false, 1),
+        (Dialect::OpenAi, true, 2),
+        (Dialect::Anthropic, false, 1),
+    ] {
         let options = StreamOptions {
             drop_usage,
             choices,
             ..StreamOptions::default()
         };
-        let whole = watch(&[data], options);
+        let whole = watch(dialect, &[data], options);
         for pieces in splits(data) {
-            whole.assert_same(&watch(&pieces, options));
+            whole.assert_same(&watch(dialect, &pieces, options));
         }
         if !drop_usage {
             nothing_is_lost(data, &whole);
@@ -46,8 +50,8 @@ impl Seen {
     }
 }
 
-fn watch(pieces: &[&[u8]], options: StreamOptions) -> Seen {
-    let mut tap = StreamTap::new(Dialect::OpenAi, options);
+fn watch(dialect: Dialect, pieces: &[&[u8]], options: StreamOptions) -> Seen {
+    let mut tap = StreamTap::new(dialect, options);
     let mut out = Vec::new();
     for piece in pieces {
         tap.feed(Bytes::copy_from_slice(piece), &mut out)

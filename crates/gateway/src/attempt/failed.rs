@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use balance::{FailureKind, Outcome};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::StatusCode;
+use llm::Dialect;
 use llm::response::UpstreamError;
-use llm::{ApiError, Dialect, ErrorKind};
+use llm::translate::Fault;
 use net::body::BodyError;
 use net::pool::{SendError, SendErrorKind, Sent};
 use net::replay::ReplayError;
@@ -16,6 +16,7 @@ use telemetry::ErrorType;
 
 use crate::failure::Failure;
 use crate::route::Routed;
+use crate::translation;
 use crate::watchdog::Timeout;
 
 /// An attempt that failed before its answer had begun.
@@ -28,6 +29,8 @@ pub(crate) struct Failed {
     pub(crate) backend: Arc<str>,
     /// What is wrong with the client's body, if that is why.
     pub(crate) body: Option<ReplayError>,
+    /// What the backend's dialect cannot say, if that is why.
+    pub(crate) untranslatable: Option<Fault>,
     /// What the upstream answered, to be passed on if nobody does better.
     pub(crate) answer: Option<Box<UpstreamAnswer>>,
     /// What the system, TLS or HTTP said of it; for the operator alone.
@@ -53,24 +56,17 @@ pub(crate) enum Reason {
     BrokeOff,
     /// The answer is not one of the API: a stream without events, a page of HTML.
     Protocol,
+    /// The backend's dialect cannot say what is asked for; nothing was sent.
+    Untranslatable,
 }
 
 impl UpstreamAnswer {
     /// The answer with which an upstream would have reported `error`.
     pub(crate) fn of_error(dialect: Dialect, status: StatusCode, error: &UpstreamError) -> Self {
-        let error = ApiError {
-            status: status.as_u16(),
-            kind: ErrorKind::of_status(status.as_u16()),
-            message: error.message.clone(),
-            param: error.param.clone(),
-            code: error.code.clone(),
-        };
-        let (mut head, ()) = Response::new(()).into_parts();
-        head.status = status;
-        let json = HeaderValue::from_static(llm::CONTENT_TYPE_JSON);
-        head.headers.insert(CONTENT_TYPE, json);
-        let body = llm::error::encode(dialect, &error);
-        Self { head, body }
+        Self {
+            head: translation::head(status),
+            body: translation::error_body(dialect, status, error),
+        }
     }
 }
 
@@ -91,6 +87,7 @@ impl Reason {
             Self::Timeout(timeout) => timeout.error_type(),
             Self::BrokeOff => ErrorType::UpstreamReset,
             Self::Protocol => ErrorType::UpstreamProtocol,
+            Self::Untranslatable => ErrorType::InvalidRequest,
         }
     }
 
@@ -107,6 +104,7 @@ impl Reason {
             Self::Timeout(_) => Outcome::Failure(FailureKind::Timeout),
             Self::BrokeOff => Outcome::Failure(FailureKind::Reset),
             Self::Protocol => Outcome::Failure(FailureKind::Status(502)),
+            Self::Untranslatable => Outcome::Neutral,
         }
     }
 
@@ -117,6 +115,7 @@ impl Reason {
             Self::Timeout(_) => "no answer in time",
             Self::BrokeOff => "its answer broke off before it had begun",
             Self::Protocol => "its answer is not one of this API",
+            Self::Untranslatable => "its API cannot express the request",
         }
     }
 }
@@ -126,6 +125,9 @@ impl Failed {
     pub(crate) fn into_failure(self, routed: &Routed) -> Failure {
         if let Some(error) = self.body {
             return Failure::Body(error);
+        }
+        if let Some(fault) = self.untranslatable {
+            return Failure::Untranslatable(fault);
         }
         match self.reason {
             Reason::Timeout(timeout) => Failure::timeout(timeout, &routed.rule.timeouts),

@@ -9,14 +9,19 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http_body_util::BodyExt;
-use llm::response::{Ended, StreamReport, StreamTap, UpstreamError};
+use llm::response::{Ended, Plain, UpstreamError};
+use llm::translate::Pair;
 use net::pool::UpstreamBody;
 
 use crate::route::Routed;
 use crate::tap::Tap;
+use crate::translation;
 
 /// More than this is not held back: an answer so large has begun.
 const MAX_HELD: usize = 64 * 1024;
+
+/// A plain answer of more than this is not translated: no model writes so much.
+const MAX_TRANSLATED: usize = 32 * 1024 * 1024;
 
 /// An answer that has begun: what was held back, and what is to come.
 pub(crate) struct Held {
@@ -50,18 +55,27 @@ pub(crate) enum Broken {
 }
 
 /// Reads an answer until it has begun.
+///
+/// `pair` are the dialects, if it is to be translated; then its head is made to fit.
 pub(crate) async fn until_begun(
     routed: &Routed,
-    head: &Parts,
+    pair: Option<Pair>,
+    head: &mut Parts,
     body: UpstreamBody,
 ) -> Result<Held, Broken> {
-    let tap = Tap::of(routed, head);
-    match tap {
-        Tap::Stream(_) | Tap::Plain(_) if is_encoded(head) => Err(Broken::Protocol),
-        Tap::Stream(tap) => stream(tap, body).await,
-        Tap::Plain(_) if head.status.is_success() && !is_json(head) => Err(Broken::Protocol),
-        Tap::Plain(_) => plain(tap, body).await,
-        Tap::None | Tap::Ended(_) => Ok(Held {
+    let tap = Tap::of(routed, pair, head);
+    match (tap, pair) {
+        (Tap::Stream(_) | Tap::Translated(_) | Tap::Plain(_), _) if is_encoded(head) => {
+            Err(Broken::Protocol)
+        }
+        (tap @ (Tap::Stream(_) | Tap::Translated(_)), _) => stream(tap, body).await,
+        (Tap::Plain(_), _) if !is_json(head) => Err(Broken::Protocol),
+        (Tap::Plain(_), Some(pair)) => translated(pair, head, body).await,
+        (tap @ Tap::Plain(_), None) => plain(tap, body).await,
+        (tap, Some(pair)) if routed.prompt().is_some() => {
+            translated_error(pair, routed, head, body, tap).await
+        }
+        (tap, _) => Ok(Held {
             bytes: Vec::new(),
             rest: Some(body),
             tap,
@@ -69,7 +83,7 @@ pub(crate) async fn until_begun(
     }
 }
 
-async fn stream(mut tap: Box<StreamTap>, mut body: UpstreamBody) -> Result<Held, Broken> {
+async fn stream(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
     let mut bytes = Vec::new();
     loop {
         match body.frame().await {
@@ -78,16 +92,16 @@ async fn stream(mut tap: Box<StreamTap>, mut body: UpstreamBody) -> Result<Held,
                     continue;
                 };
                 tap.feed(chunk, &mut bytes)
-                    .map_err(|_too_long| Broken::Protocol)?;
+                    .map_err(|_bad| Broken::Protocol)?;
             }
             Some(Err(_)) => return Err(Broken::Off),
             None => return ended(tap, bytes),
         }
-        if tap.begun() || held(&bytes) > MAX_HELD {
+        if tap.has_begun() || held(&bytes) > MAX_HELD {
             return Ok(Held {
                 bytes,
                 rest: Some(body),
-                tap: Tap::Stream(tap),
+                tap,
             });
         }
         if let Some(error) = tap.error() {
@@ -96,13 +110,13 @@ async fn stream(mut tap: Box<StreamTap>, mut body: UpstreamBody) -> Result<Held,
     }
 }
 
-fn ended(tap: Box<StreamTap>, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
-    let report: StreamReport = tap.finish(&mut bytes);
+fn ended(tap: Tap, mut bytes: Vec<Bytes>) -> Result<Held, Broken> {
+    let report = tap.end_stream(&mut bytes).ok_or(Broken::Protocol)?;
     match report.ended {
         Ended::Complete => Ok(Held {
             bytes,
             rest: None,
-            tap: Tap::Ended(report),
+            tap: Tap::Ended(Box::new(report)),
         }),
         Ended::Truncated => Err(Broken::Off),
         Ended::Failed(error) => Err(Broken::Reported(error)),
@@ -131,6 +145,59 @@ async fn plain(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
         rest: None,
         tap,
     })
+}
+
+/// A plain answer in another dialect is written anew when all of it is there.
+async fn translated(pair: Pair, head: &mut Parts, body: UpstreamBody) -> Result<Held, Broken> {
+    let body = gather(body, MAX_TRANSLATED).await?;
+    let answer = translation::answer(pair, &body).map_err(|fault| {
+        tracing::debug!(%fault, "answer is not one of its API");
+        Broken::Protocol
+    })?;
+    translation::fit_head(head, llm::CONTENT_TYPE_JSON);
+    Ok(Held {
+        bytes: vec![answer.body],
+        rest: None,
+        tap: Tap::Answered(Box::new(Plain {
+            usage: answer.usage,
+            model: answer.model,
+            error: None,
+            complete: true,
+        })),
+    })
+}
+
+/// Likewise an error answer; one that is too long to be an error message is not kept.
+async fn translated_error(
+    pair: Pair,
+    routed: &Routed,
+    head: &mut Parts,
+    body: UpstreamBody,
+    tap: Tap,
+) -> Result<Held, Broken> {
+    let body = error_body(body).await.unwrap_or_default();
+    let dialect = routed
+        .api()
+        .map_or(pair.upstream().dialect, |api| api.dialect);
+    Ok(Held {
+        bytes: vec![translation::error(pair, dialect, head, &body)],
+        rest: None,
+        tap,
+    })
+}
+
+/// All of a body that is no longer than `most`.
+async fn gather(mut body: UpstreamBody, most: usize) -> Result<Bytes, Broken> {
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(chunk) = frame.map_err(|_| Broken::Off)?.into_data() {
+            collected.extend_from_slice(&chunk);
+        }
+        if collected.len() > most {
+            return Err(Broken::Protocol);
+        }
+    }
+    Ok(collected.freeze())
 }
 
 /// The body of an error answer, to be passed on if nobody does better; `None` if it breaks off or

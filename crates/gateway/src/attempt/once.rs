@@ -4,8 +4,11 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use llm::response::UpstreamError;
+use llm::translate::{Dropped, Fault, Pair};
+use net::body::Body;
 use net::pool::{SendError, SendErrorKind, UpstreamBody};
 use net::replay::ReplayError;
 use tokio::time::Instant;
@@ -18,6 +21,7 @@ use crate::outbound;
 use crate::route::Routed;
 use crate::shared::Shared;
 use crate::targets::Candidate;
+use crate::translation::{self, Untranslated};
 use crate::watchdog::Timeout;
 
 /// Sends the request to `candidate` and waits until its answer has begun, or failed.
@@ -36,7 +40,10 @@ pub(crate) async fn attempt(
     // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
     let sent = pin!(exchange_once(routed, candidate));
     let wrong = match in_time(deadline(routed, end, now), sent).await {
-        Ok((head, held)) => return Ok(begin(exchange, head, held, place, end)),
+        Ok(answered) => {
+            note_dropped(shared, routed, &backend.name, &answered);
+            return Ok(begin(exchange, answered, place, end));
+        }
         Err(wrong) => wrong,
     };
     exchange.attempt_ends();
@@ -53,9 +60,25 @@ pub(crate) async fn attempt(
         free: wrong.free,
         backend: Arc::clone(&backend.name),
         body: wrong.body,
+        untranslatable: wrong.untranslatable,
         answer: wrong.answer,
         cause: wrong.cause,
     })
+}
+
+/// An answer that has begun.
+struct Answered {
+    head: http::response::Parts,
+    held: Held,
+    dropped: Dropped,
+}
+
+fn note_dropped(shared: &Shared, routed: &Routed, backend: &Arc<str>, answered: &Answered) {
+    let fields = answered.dropped.fields().len() as u64;
+    if fields > 0 {
+        let route = &routed.rule.route;
+        shared.metrics.dropped_fields(route, backend, fields);
+    }
 }
 
 /// What went wrong with an attempt.
@@ -66,6 +89,8 @@ struct Wrong {
     idle_close: bool,
     /// What is wrong with the client's body.
     body: Option<ReplayError>,
+    /// What the backend's dialect cannot say.
+    untranslatable: Option<Fault>,
     answer: Option<Box<UpstreamAnswer>>,
     /// What the system, TLS or HTTP said of it.
     cause: Option<String>,
@@ -78,8 +103,26 @@ impl Wrong {
             free: false,
             idle_close: false,
             body: None,
+            untranslatable: None,
             answer: None,
             cause: None,
+        }
+    }
+
+    fn untranslated(why: Untranslated) -> Self {
+        let nothing_sent = Self {
+            free: true,
+            ..Self::new(Reason::Untranslatable)
+        };
+        match why {
+            Untranslated::Body(error) => Self {
+                body: Some(error),
+                ..Self::new(Reason::Send(SendErrorKind::RequestBody))
+            },
+            Untranslated::Fault(fault) => Self {
+                untranslatable: Some(fault),
+                ..nothing_sent
+            },
         }
     }
 
@@ -89,6 +132,7 @@ impl Wrong {
             free: is_free(error),
             idle_close: error.is_idle_close(),
             body: body_error(error),
+            untranslatable: None,
             answer: None,
             cause: Some(error.to_string()),
         }
@@ -125,11 +169,14 @@ async fn in_time<T>(
     }
 }
 
-async fn exchange_once(
-    routed: &Routed,
-    candidate: &Candidate<'_>,
-) -> Result<(http::response::Parts, Held), Wrong> {
-    let Some(request) = outbound::request(routed, candidate) else {
+async fn exchange_once(routed: &Routed, candidate: &Candidate<'_>) -> Result<Answered, Wrong> {
+    let pair = translation::between(routed, candidate.target);
+    let (body, dropped) = match pair {
+        Some(pair) => translate(pair, routed, candidate).await?,
+        None => (outbound::body(routed, candidate.target), Dropped::default()),
+    };
+    let api = pair.map(Pair::upstream).or_else(|| routed.api());
+    let Some(request) = outbound::request(routed, candidate, api, body) else {
         return Err(Wrong::new(Reason::Send(SendErrorKind::Request)));
     };
     let response = candidate
@@ -142,16 +189,34 @@ async fn exchange_once(
         )
         .await
         .map_err(|error| Wrong::sending(&error))?;
-    judge(routed, candidate, response).await
+    let (head, held) = judge(routed, candidate, pair, response).await?;
+    Ok(Answered {
+        head,
+        held,
+        dropped,
+    })
+}
+
+/// The body in the backend's dialect, and what could not be said in it.
+async fn translate(
+    pair: Pair,
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+) -> Result<(Body, Dropped), Wrong> {
+    let request = translation::request(pair, routed, candidate.target)
+        .await
+        .map_err(Wrong::untranslated)?;
+    Ok((Body::Full(request.body), request.dropped))
 }
 
 /// Decides whether a response is the answer.
 async fn judge(
     routed: &Routed,
     candidate: &Candidate<'_>,
+    pair: Option<Pair>,
     response: Response<UpstreamBody>,
 ) -> Result<(http::response::Parts, Held), Wrong> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if switching && outbound::upgrade(routed, &candidate.target.backend).is_none() {
         return Err(Wrong::new(Reason::Protocol));
@@ -159,18 +224,32 @@ async fn judge(
     if routed.rule.retry.retries(head.status) && routed.repeats_answers() {
         let status = head.status.as_u16();
         let body = hold::error_body(body).await;
-        let answer = body.map(|body| Box::new(UpstreamAnswer { head, body }));
+        let answer = body.map(|body| Box::new(upstream_answer(routed, pair, head, body)));
         return Err(Wrong {
             answer,
             ..Wrong::new(Reason::Status(status))
         });
     }
-    match hold::until_begun(routed, &head, body).await {
+    match hold::until_begun(routed, pair, &mut head, body).await {
         Ok(held) => Ok((head, held)),
         Err(Broken::Off) => Err(Wrong::new(Reason::BrokeOff)),
         Err(Broken::Protocol) => Err(Wrong::new(Reason::Protocol)),
         Err(Broken::Reported(error)) => Err(reported(routed, &error)),
     }
+}
+
+/// An error answer as the client is to get it, if nobody does better.
+fn upstream_answer(
+    routed: &Routed,
+    pair: Option<Pair>,
+    mut head: http::response::Parts,
+    body: Bytes,
+) -> UpstreamAnswer {
+    let body = match (pair, routed.api()) {
+        (Some(pair), Some(api)) => translation::error(pair, api.dialect, &mut head, &body),
+        _ => body,
+    };
+    UpstreamAnswer { head, body }
 }
 
 /// An error that a stream reports before any content is what the upstream would have answered, had
@@ -191,11 +270,15 @@ fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
 
 fn begin(
     exchange: &mut Exchange,
-    head: http::response::Parts,
-    held: Held,
+    answered: Answered,
     mut place: Place,
     end: Option<Instant>,
 ) -> Box<Begun> {
+    let Answered {
+        head,
+        held,
+        dropped,
+    } = answered;
     let now = Instant::now();
     if held.has_content() {
         exchange.first_token_at(now);
@@ -208,6 +291,7 @@ fn begin(
         held,
         place,
         end,
+        dropped,
     })
 }
 

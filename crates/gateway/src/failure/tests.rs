@@ -56,6 +56,9 @@ fn each_failure_tells_whose_it_is() {
         (400, invalid, "", "invalid_request", 3),
     );
     check(Failure::NoModel, (400, invalid, "", "invalid_request", 3));
+    let dialect = (400, invalid, "dialect_not_served", "invalid_request", 3);
+    check(Failure::ForeignDialect("x".into()), dialect);
+    check(Failure::ForeignModels, dialect);
     let overloaded = (503, "server_error", "overloaded", "overloaded", 14);
     check(Failure::Exhausted, overloaded);
     check(

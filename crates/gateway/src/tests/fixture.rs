@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mesh::resources::Secrets;
+use mesh::resources::{Secret, SecretRef, Secrets};
 use mesh::snapshot::Snapshot;
 use net::drain::DrainConfig;
 use serde_json::Value;
@@ -40,10 +40,12 @@ impl Write for Lines {
     }
 }
 
-/// Compiles a configuration.
+/// Compiles a configuration; `${env:KEY}` is `sk-own`.
 pub(crate) fn snapshot(yaml: &str) -> Arc<Snapshot> {
     let read = manifests::read(&[manifests::File::new("test.yaml", yaml)]).unwrap();
-    Arc::new(Snapshot::compile(&read.resources, &Secrets::default()).unwrap())
+    let key = SecretRef::Env("KEY".to_owned());
+    let secrets = Secrets::from([(key, Secret::from("sk-own"))]);
+    Arc::new(Snapshot::compile(&read.resources, &secrets).unwrap())
 }
 
 impl Fixture {

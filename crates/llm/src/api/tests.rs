@@ -27,6 +27,61 @@ fn paths_name_operations() {
 }
 
 #[test]
+fn anthropics_paths_are_its_own() {
+    let check = |path: &str, expect: Option<(Operation, &str)>| {
+        let api = Api::of_path(path);
+        let told = api.map(|api| (api.operation, api.resource(path)));
+        assert_eq!(told, expect, "{path}");
+        if let Some(api) = api {
+            assert_eq!(api.dialect, Dialect::Anthropic, "{path}");
+            assert_eq!(
+                (api.method(), api.has_body()),
+                (Method::Post, true),
+                "{path}"
+            );
+            assert_eq!(api.model_in_path(path), None, "{path}");
+        }
+    };
+    let messages = Some((Operation::ChatCompletions, "/messages"));
+    let count = Some((Operation::CountTokens, "/messages/count_tokens"));
+    check("/v1/messages", messages);
+    check("/v1/messages/", messages);
+    check("/anthropic/v1/messages", messages);
+    check("/v1/messages/count_tokens", count);
+    check("/a/v1/b/v1/messages/count_tokens/", count);
+    for path in [
+        "/messages",
+        "/messages/",
+        "/messages/count_tokens",
+        "/xv1/messages",
+        "/v1/threads/t/messages",
+        "/v1/messages/batches",
+        "/v1/messages/count_tokens/x",
+    ] {
+        check(path, None);
+    }
+    assert_eq!(
+        Api::of_path("/v1/models").map(|api| api.dialect),
+        Some(Dialect::OpenAi)
+    );
+}
+
+#[test]
+fn the_models_of_both_dialects_live_at_one_path() {
+    let path = "/p/v1/models/org/name";
+    let api = |operation| Api {
+        dialect: Dialect::Anthropic,
+        operation,
+    };
+    assert_eq!(
+        api(Operation::GetModel).model_in_path(path),
+        Some("org/name")
+    );
+    assert_eq!(api(Operation::GetModel).resource(path), "/models/org/name");
+    assert_eq!(api(Operation::ListModels).resource("/v1/models"), "/models");
+}
+
+#[test]
 fn other_paths_name_nothing() {
     for path in [
         "",

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::scan::{ScanOptions, Scanner, Schema};
-use crate::testing::{chat_request, cuts, pieces, write};
+use crate::testing::{chat_request, cuts, pieces, text, value, write};
 use crate::{Api, Dialect, Operation};
 
 fn digest_of(operation: Operation, pieces: &[&[u8]]) -> PromptDigest {
@@ -166,7 +166,141 @@ fn a_longer_prompt_keeps_the_full_blocks() {
     assert_ne!(short[2], long[2]);
 }
 
+fn anthropic(body: &str, cuts: &[usize]) -> PromptDigest {
+    let api = Api {
+        dialect: Dialect::Anthropic,
+        operation: Operation::ChatCompletions,
+    };
+    let options = ScanOptions {
+        digest: true,
+        ..ScanOptions::default()
+    };
+    let mut scanner = Scanner::new(Schema::of(api).expect("a body"), options);
+    pieces(body.as_bytes(), cuts)
+        .iter()
+        .for_each(|piece| scanner.push(piece).expect("valid"));
+    scanner.finish().expect("valid").digest.expect("asked for")
+}
+
+/// The operator's instructions are the same wherever they stand, and what a message of that role is:
+/// an engine that speaks both dialects computes the same tokens.
+#[test]
+fn instructions_come_before_the_messages_wherever_they_stand() {
+    let turns = json!([{"role": "user", "content": [{"type": "text", "text": "a"}]}]);
+    let tools = json!([{"name": "f"}]);
+    let parts = json!([{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]);
+    let expect = chat(&json!({
+        "tools": tools,
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}],
+    }));
+    for body in [
+        format!(r#"{{"system":"s","tools":{tools},"messages":{turns}}}"#),
+        format!(r#"{{"tools":{tools},"messages":{turns},"system":"s"}}"#),
+        format!(r#"{{"messages":{turns},"system":{parts},"tools":{tools}}}"#),
+    ] {
+        assert_eq!(anthropic(&body, &[]), expect, "{body}");
+        assert_eq!(anthropic(&body, &[3, 20, 40]), expect, "{body}");
+    }
+    let without = format!(r#"{{"tools":{tools},"messages":{turns},"system":null}}"#);
+    let turn = chat(&json!({"tools": tools, "messages": [{"role": "user", "content": "a"}]}));
+    assert_eq!(anthropic(&without, &[]), turn);
+}
+
+#[test]
+fn blocks_that_differ_hash_differently() {
+    let call =
+        |input: &str| json!({"type": "tool_use", "id": "1", "name": "f", "input": {"a": input}});
+    let result =
+        |content: Value| json!({"type": "tool_result", "tool_use_id": "1", "content": content});
+    let image = |data: &str| json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}});
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let variants = [
+        json!([text("ab")]),
+        json!([text("a"), text("b")]),
+        json!([{"type": "thinking", "thinking": "ab", "signature": "s"}]),
+        json!([{"type": "redacted_thinking", "data": "ab"}]),
+        json!([image("1")]),
+        json!([image("2")]),
+        json!([{"type": "image", "source": {"type": "url", "url": "1"}}]),
+        json!([call("1")]),
+        json!([call("2")]),
+        json!([call("1"), call("2")]),
+        json!([result(json!("ab")), text("c")]),
+        json!([result(json!([text("ab"), text("c")]))]),
+        json!([result(json!([text("ab"), image("1")]))]),
+        json!([result(json!([text("ab"), image("2")]))]),
+        json!([{"type": "tool_result", "tool_use_id": "1", "content": "ab", "is_error": true}, text("c")]),
+    ];
+    let digests: Vec<PromptDigest> = variants
+        .iter()
+        .map(|content| {
+            let body = json!({"messages": [{"role": "user", "content": content}]});
+            anthropic(&body.to_string(), &[])
+        })
+        .collect();
+    for (index, one) in digests.iter().enumerate() {
+        for (other, digest) in digests.iter().enumerate().skip(index + 1) {
+            assert_ne!(one, digest, "{} {}", variants[index], variants[other]);
+        }
+    }
+}
+
+#[test]
+fn a_block_may_write_its_fields_in_any_order() {
+    let check = |one: &str, other: &str| {
+        let of = |block: &str| {
+            anthropic(
+                &format!(r#"{{"messages":[{{"role":"user","content":[{block}]}}]}}"#),
+                &[],
+            )
+        };
+        assert_eq!(of(one), of(other), "{one} {other}");
+    };
+    check(
+        r#"{"type":"tool_use","id":"1","name":"f","input":{"a":1,"b":2}}"#,
+        r#"{"input":{"b":2,"a":1},"cache_control":{"type":"ephemeral"},"name":"f","id":"1","type":"tool_use"}"#,
+    );
+    check(
+        r#"{"type":"tool_result","tool_use_id":"1","content":[{"type":"search_result","source":"u","title":"t","content":[{"type":"text","text":"x"}]}],"is_error":false}"#,
+        r#"{"is_error":false,"content":[{"title":"t","content":[{"text":"x","type":"text"}],"source":"u","type":"search_result"}],"tool_use_id":"1","type":"tool_result"}"#,
+    );
+}
+
+fn block() -> impl Strategy<Value = Value> {
+    let text = || text().prop_map(|text| json!({"type": "text", "text": text}));
+    prop_oneof![
+        text(),
+        (text(), value()).prop_map(|(mut block, mark)| {
+            block["cache_control"] = mark;
+            block
+        }),
+        value().prop_map(|source| json!({"type": "image", "source": {"data": source}})),
+        value().prop_map(|input| json!({"type": "tool_use", "id": "1", "name": "f", "input": input})),
+        (prop::collection::vec(text(), 0..3), any::<bool>()).prop_map(|(content, failed)| {
+            json!({"type": "tool_result", "tool_use_id": "1", "content": content, "is_error": failed})
+        }),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn writing_does_not_matter_to_anthropic(
+        system in prop::collection::vec(block(), 0..3),
+        content in prop::collection::vec(block(), 0..4),
+        seeds: (u64, u64),
+        cuts in cuts(),
+    ) {
+        let body = json!({
+            "system": system, "tools": [{"name": "f"}],
+            "messages": [{"role": "user", "content": content}, {"role": "user", "content": "x"}],
+        });
+        let written = |seed| String::from_utf8(write(&body, seed)).expect("UTF-8");
+        prop_assert_eq!(
+            anthropic(&written(seeds.0), &cuts),
+            anthropic(&written(seeds.1), &[])
+        );
+    }
+
     #[test]
     fn writing_does_not_matter(
         body in chat_request(), seeds: (u64, u64), first in cuts(), second in cuts()

@@ -34,6 +34,7 @@ impl Figures {
             cached_input: self.cached.or(self.cache_hit),
             output: self.completion,
             reasoning: self.reasoning,
+            ..Usage::default()
         })
     }
 

@@ -6,7 +6,7 @@
 
 use super::{UpstreamError, Usage};
 use crate::json::{Lexer, MAX_DEPTH, Name, SyntaxError, Token, Visitor};
-use crate::{Dialect, openai};
+use crate::{Dialect, anthropic, openai};
 
 /// Bytes kept of each value.
 const MAX_CAPTURE: usize = 16 * 1024;
@@ -60,11 +60,21 @@ impl PlainTap {
     pub fn finish(self) -> Plain {
         let complete = self.valid && self.lexer.finish().is_ok();
         let [usage, model, error] = self.captures.slots.map(|slot| slot.take());
-        let Dialect::OpenAi = self.dialect;
+        let (usage, error) = (usage.as_deref(), error.as_deref());
+        let (usage, error) = match self.dialect {
+            Dialect::OpenAi => (
+                usage.and_then(openai::usage),
+                error.and_then(openai::upstream_error),
+            ),
+            Dialect::Anthropic => (
+                usage.and_then(anthropic::usage),
+                error.and_then(anthropic::upstream_error),
+            ),
+        };
         Plain {
-            usage: usage.and_then(|raw| openai::usage(&raw)),
+            usage,
             model: model.and_then(|raw| serde_json::from_slice(&raw).ok()),
-            error: error.and_then(|raw| openai::upstream_error(&raw)),
+            error,
             complete,
         }
     }

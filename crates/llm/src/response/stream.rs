@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{UpstreamError, Usage};
 use crate::scan::MAX_MODEL_BYTES;
 use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
-use crate::{Dialect, openai};
+use crate::{Dialect, anthropic, openai};
 
 /// How a stream is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,8 +183,11 @@ impl StreamTap {
             self.finish_frame(&rest, out);
         }
         if self.error.is_none() && self.finished() && !self.done {
-            let Dialect::OpenAi = self.dialect;
-            out.push(openai::END_OF_STREAM);
+            match self.dialect {
+                Dialect::OpenAi => out.push(openai::END_OF_STREAM),
+                // Nothing but its end event finishes it, so there is none left out.
+                Dialect::Anthropic => {}
+            }
         }
         let ended = match (self.error.take(), self.finished()) {
             (Some(error), _) => Ended::Failed(error),
@@ -201,10 +204,11 @@ impl StreamTap {
 
     /// A frame without its blank line counts if its data is whole.
     fn finish_frame(&mut self, frame: &Frame, out: &mut Vec<Bytes>) {
-        let Dialect::OpenAi = self.dialect;
-        let is_whole = frame
-            .data()
-            .is_some_and(|data| openai::is_whole_event(&data));
+        let is_whole_event = match self.dialect {
+            Dialect::OpenAi => openai::is_whole_event,
+            Dialect::Anthropic => anthropic::is_whole_event,
+        };
+        let is_whole = frame.data().is_some_and(|data| is_whole_event(&data));
         if is_whole && self.observe(frame) {
             out.push(frame.raw.clone());
             out.push(Bytes::from_static(b"\n\n"));
@@ -213,20 +217,19 @@ impl StreamTap {
 
     /// Learns from a frame; returns whether it is to be forwarded.
     fn observe(&mut self, frame: &Frame) -> bool {
-        let Dialect::OpenAi = self.dialect;
         let Some(data) = frame.data() else {
             return true;
         };
-        if self.begun && !openai::is_remarkable(&data) {
+        if self.begun && !self.is_remarkable(&data) {
             self.content_events += 1;
             return true;
         }
-        let facts = openai::event_facts(&data);
+        let facts = self.facts(&data);
         self.begun |= facts.content;
         self.done |= facts.done;
         self.finished += facts.finished;
         self.content_events += u64::from(facts.content);
-        self.usage = facts.usage.or(self.usage);
+        self.usage = self.joined(facts.usage);
         if self.model.is_none() {
             self.model = facts.model.filter(|model| model.len() <= MAX_MODEL_BYTES);
         }
@@ -234,6 +237,28 @@ impl StreamTap {
             self.error = facts.error;
         }
         !(facts.usage_only && self.options.drop_usage)
+    }
+
+    fn is_remarkable(&self, data: &[u8]) -> bool {
+        match self.dialect {
+            Dialect::OpenAi => openai::is_remarkable(data),
+            Dialect::Anthropic => anthropic::is_remarkable(data),
+        }
+    }
+
+    fn facts(&self, data: &[u8]) -> EventFacts {
+        match self.dialect {
+            Dialect::OpenAi => openai::event_facts(data),
+            Dialect::Anthropic => anthropic::event_facts(data),
+        }
+    }
+
+    /// What is known of the usage after an event: the last word is all of it, or a part.
+    fn joined(&self, now: Option<Usage>) -> Option<Usage> {
+        match (self.dialect, self.usage, now) {
+            (Dialect::Anthropic, Some(before), Some(now)) => Some(anthropic::joined(before, now)),
+            (_, before, now) => now.or(before),
+        }
     }
 }
 

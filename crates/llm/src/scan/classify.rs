@@ -29,8 +29,9 @@ pub(super) struct Classifier {
     /// The decoded text of the field, as far as it is short.
     text: SmallVec<[u8; 64]>,
     too_long: bool,
-    /// Where `stream_options.include_usage` begins, while it is read.
-    include_usage: Option<u64>,
+    /// Where the one field begins that is read of an object, such as
+    /// `stream_options.include_usage`, while it is read.
+    inner: Option<u64>,
     prompt: PromptReader,
 }
 
@@ -40,6 +41,7 @@ impl Classifier {
             schema,
             scan: Scan {
                 empty: true,
+                asks_for_usage: schema.asks_for_usage(),
                 ..Scan::default()
             },
             depth: 0,
@@ -49,7 +51,7 @@ impl Classifier {
             start: 0,
             text: SmallVec::new(),
             too_long: false,
-            include_usage: None,
+            inner: None,
             prompt: PromptReader::new(options),
         }
     }
@@ -99,7 +101,7 @@ impl Classifier {
             return Ok(());
         };
         let limit = match spec.role {
-            Role::Model | Role::User => MAX_MODEL_BYTES,
+            Role::Model | Role::User | Role::Metadata => MAX_MODEL_BYTES,
             _ => MAX_DIGITS,
         };
         if self.text.len() + piece.len() <= limit {
@@ -108,7 +110,7 @@ impl Classifier {
         }
         self.too_long = true;
         match spec.role {
-            Role::User => Ok(()),
+            Role::User | Role::Metadata => Ok(()),
             Role::Model => Err(ScanError::TooLong {
                 field: spec.name,
                 limit,
@@ -155,6 +157,8 @@ impl Classifier {
                 scan.max_completion_tokens = count(spec, present, &self.text)?;
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
+            Role::Metadata => {}
+            Role::System => scan.system = present,
             Role::Messages => scan.messages = present,
             Role::Prompt => scan.prompt = present,
             Role::Tools => scan.tools = present,
@@ -162,46 +166,67 @@ impl Classifier {
         Ok(())
     }
 
-    /// A token inside `stream_options`.
-    fn begin_option(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
-        let Some(options) = &mut self.scan.stream_options else {
+    /// A token right inside an object of which one field is read.
+    fn begin_inner(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
+        let Some(spec) = self.field else {
             return Ok(());
         };
-        options.empty = false;
+        if let (Role::StreamOptions, Some(options)) = (spec.role, &mut self.scan.stream_options) {
+            options.empty = false;
+        }
         if token == Token::Key {
             self.key.clear();
-        } else if self.key.as_bytes() == b"include_usage" {
-            if !matches!(token, Token::True | Token::False | Token::Null) {
-                let expected = "a boolean";
-                return Err(ScanError::WrongType {
-                    field: INCLUDE_USAGE,
-                    expected,
-                });
+        } else if spec.role.inner().map(str::as_bytes) == Some(self.key.as_bytes()) {
+            if spec.role == Role::StreamOptions {
+                self.check_include_usage(token)?;
             }
-            if options.include_usage.is_some() {
-                return Err(ScanError::Repeated {
-                    field: INCLUDE_USAGE,
-                });
-            }
-            self.include_usage = Some(at);
+            self.text.clear();
+            self.too_long = false;
+            self.inner = Some(at);
         }
         Ok(())
     }
 
-    fn end_option(&mut self, token: Token, end: u64) {
-        if let Some(start) = self.include_usage.take()
-            && let Some(options) = &mut self.scan.stream_options
-        {
-            let value = (token != Token::Null).then_some(token == Token::True);
-            options.include_usage = Some(Field {
-                span: Span { start, end },
-                value,
+    fn check_include_usage(&self, token: Token) -> Result<(), ScanError> {
+        if !matches!(token, Token::True | Token::False | Token::Null) {
+            let expected = "a boolean";
+            return Err(ScanError::WrongType {
+                field: INCLUDE_USAGE,
+                expected,
             });
+        }
+        let options = self.scan.stream_options.as_ref();
+        match options.is_some_and(|options| options.include_usage.is_some()) {
+            true => Err(ScanError::Repeated {
+                field: INCLUDE_USAGE,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn end_inner(&mut self, token: Token, end: u64) {
+        let (Some(start), Some(spec)) = (self.inner.take(), self.field) else {
+            return;
+        };
+        match (spec.role, &mut self.scan.stream_options) {
+            (Role::StreamOptions, Some(options)) => {
+                let value = (token != Token::Null).then_some(token == Token::True);
+                options.include_usage = Some(Field {
+                    span: Span { start, end },
+                    value,
+                });
+            }
+            (Role::Metadata, _) => {
+                let keep = token == Token::String && !self.too_long;
+                self.scan.user = keep.then(|| decode(&self.text));
+            }
+            _ => {}
         }
     }
 
     fn section(&self) -> Option<Section> {
         match self.field?.role {
+            Role::System => Some(Section::System),
             Role::Messages => Some(Section::Messages),
             Role::Prompt => Some(Section::Prompt),
             Role::Tools => Some(Section::Tools),
@@ -209,9 +234,9 @@ impl Classifier {
         }
     }
 
-    fn in_stream_options(&self) -> bool {
-        self.field
-            .is_some_and(|spec| spec.role == Role::StreamOptions)
+    /// Whether the field being read is an object of which one field is read.
+    fn in_object(&self) -> bool {
+        self.field.is_some_and(|spec| spec.role.inner().is_some())
     }
 }
 
@@ -227,7 +252,7 @@ impl Visitor for Classifier {
                 self.key.clear();
             }
             (1, _) => self.begin_field(token, at)?,
-            (2, _) if self.in_stream_options() => self.begin_option(token, at)?,
+            (2, _) if self.in_object() => self.begin_inner(token, at)?,
             _ => {}
         }
         if let Some(section) = self.section() {
@@ -244,8 +269,9 @@ impl Visitor for Classifier {
         }
         match (self.depth, token) {
             (1, Token::Key) => self.key.push(piece),
-            (2, Token::Key) if self.in_stream_options() => self.key.push(piece),
+            (2, Token::Key) if self.in_object() => self.key.push(piece),
             (1, _) => self.keep_text(piece)?,
+            (2, _) if self.inner.is_some() => self.keep_text(piece)?,
             _ => {}
         }
         Ok(())
@@ -255,7 +281,7 @@ impl Visitor for Classifier {
         if self.section().is_some() {
             return self.prompt.skips();
         }
-        let read = if self.in_stream_options() { 2 } else { 1 };
+        let read = if self.in_object() { 2 } else { 1 };
         self.depth > read
     }
 
@@ -273,8 +299,8 @@ impl Visitor for Classifier {
         match (self.depth, token) {
             (1, Token::Key) => self.name_field(),
             (1, _) => self.end_field(token, end),
-            (2, token) if token != Token::Key && self.in_stream_options() => {
-                self.end_option(token, end);
+            (2, token) if token != Token::Key && self.in_object() => {
+                self.end_inner(token, end);
                 Ok(())
             }
             _ => Ok(()),

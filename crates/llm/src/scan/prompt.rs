@@ -1,7 +1,8 @@
 //! Reads what the model will read: messages, prompts and tools.
 //!
-//! Only the levels that have a meaning are followed (array, message, content, part), so the places
-//! kept are a handful whatever the body nests. Anything deeper is one value, hashed as a whole.
+//! Only the levels that have a meaning are followed (array, message, content, part, and the content
+//! of a part that is a tool's result), so the places kept are a handful whatever the body nests.
+//! Anything deeper is one value, hashed as a whole.
 
 use smallvec::SmallVec;
 
@@ -12,6 +13,9 @@ use crate::tokens::BYTES_PER_TOKEN;
 
 /// Stands between two texts of one content; a byte that no UTF-8 text has.
 const SEPARATOR: &[u8] = &[0xFF];
+
+/// Containers followed within each other: those of a part in a tool's result in a message.
+const MAX_PLACES: usize = 6;
 
 /// Who speaks in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +59,7 @@ pub struct MessageSpan {
 /// The top-level fields that hold what the model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
+    System,
     Messages,
     Prompt,
     Tools,
@@ -86,6 +91,8 @@ enum Meaning {
 enum Whole {
     Tool,
     Medium,
+    /// A field of a part that is neither text nor a medium, such as what a tool is called with.
+    Detail,
     Extra,
     Ignored,
 }
@@ -102,11 +109,13 @@ enum Active {
 
 #[derive(Debug)]
 pub(super) struct PromptReader {
-    places: SmallVec<[Place; 6]>,
+    places: SmallVec<[Place; MAX_PLACES]>,
     active: Active,
     key: Name,
     role: Name,
     message_start: u64,
+    /// Whether instructions are read that stand outside of the messages.
+    in_system: bool,
     /// Whether the content being read has had a text already.
     has_text: bool,
     max_messages: usize,
@@ -125,6 +134,7 @@ impl PromptReader {
             key: Name::default(),
             role: Name::default(),
             message_start: 0,
+            in_system: false,
             has_text: false,
             max_messages: options.max_messages,
             spans: Vec::new(),
@@ -150,6 +160,9 @@ impl PromptReader {
             self.key.clear();
             self.active = Active::Key;
         } else {
+            if section == Section::System && self.places.is_empty() && token != Token::Null {
+                self.begin_system();
+            }
             match self.meaning(section, token) {
                 Meaning::Container(place) => self.enter(place, at),
                 Meaning::Role => {
@@ -221,6 +234,9 @@ impl PromptReader {
             }
             _ => self.active = Active::Nothing,
         }
+        if self.in_system && self.places.is_empty() {
+            self.end_system();
+        }
     }
 
     fn meaning(&self, section: Section, token: Token) -> Meaning {
@@ -228,6 +244,8 @@ impl PromptReader {
         let ignored = AsWhole(Whole::Ignored);
         let Some(place) = self.places.last() else {
             return match (section, token) {
+                (Section::System, Token::Array) => Container(Place::Parts),
+                (Section::System, Token::String) => Text,
                 (Section::Messages, Token::Array) => Container(Place::Messages),
                 (Section::Tools, Token::Array) => Container(Place::Tools),
                 (Section::Prompt, Token::Array) => Container(Place::Prompts),
@@ -262,8 +280,32 @@ impl PromptReader {
     fn in_part(&self, token: Token) -> Meaning {
         match (self.key.as_bytes(), token) {
             (_, Token::Null) | (b"type" | b"cache_control", _) => Meaning::Whole(Whole::Ignored),
-            (b"text" | b"refusal", Token::String) => Meaning::Text,
+            // What the model does not read: where a text is from, who may call a tool, and the
+            // proof that thinking is the model's own.
+            (b"citations" | b"caller" | b"signature", _) => Meaning::Whole(Whole::Ignored),
+            (b"text" | b"refusal" | b"content", Token::String) => Meaning::Text,
+            (b"content", Token::Array) if self.places.len() < MAX_PLACES => {
+                Meaning::Container(Place::Parts)
+            }
+            (b"source", Token::Object) => Meaning::Whole(Whole::Medium),
+            (key, _) if is_detail(key) => Meaning::Whole(Whole::Detail),
             _ => Meaning::Whole(Whole::Medium),
+        }
+    }
+
+    /// Begins the operator's instructions: a message of their own, whatever stood before.
+    fn begin_system(&mut self) {
+        self.in_system = true;
+        self.has_text = false;
+        if let Some(digest) = &mut self.digest {
+            digest.begin_system();
+        }
+    }
+
+    fn end_system(&mut self) {
+        self.in_system = false;
+        if let Some(digest) = &mut self.digest {
+            digest.end_system();
         }
     }
 
@@ -273,12 +315,19 @@ impl PromptReader {
             self.has_text = false;
             self.role.clear();
         }
+        if place == Place::Part
+            && let Some(digest) = &mut self.digest
+        {
+            digest.begin_part();
+        }
         self.places.push(place);
     }
 
     fn leave(&mut self, end: u64) {
-        if self.places.pop() == Some(Place::Message) {
-            self.end_message(end);
+        match (self.places.pop(), &mut self.digest) {
+            (Some(Place::Message), _) => self.end_message(end),
+            (Some(Place::Part), Some(digest)) => digest.end_part(),
+            _ => {}
         }
     }
 
@@ -351,7 +400,7 @@ impl PromptReader {
                 self.media += 1;
                 self.bytes += u64::from(MEDIUM_BYTES);
             }
-            Whole::Tool | Whole::Extra => self.bytes += bytes,
+            Whole::Tool | Whole::Detail | Whole::Extra => self.bytes += bytes,
         }
         let Some(digest) = &mut self.digest else {
             return;
@@ -359,8 +408,34 @@ impl PromptReader {
         match kind {
             Whole::Tool => digest.tool(hash, bytes),
             Whole::Medium => digest.medium(hash),
+            Whole::Detail => digest.detail(self.key.as_bytes(), hash, bytes),
             Whole::Extra => digest.extra(self.key.as_bytes(), hash, bytes),
             Whole::Ignored => {}
         }
     }
+}
+
+/// Whether a field of a part says something beside text and media: what tools are called with and
+/// answer, what is known of a document, thinking.
+fn is_detail(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"id"
+            | b"name"
+            | b"input"
+            | b"tool_use_id"
+            | b"is_error"
+            | b"content"
+            | b"thinking"
+            | b"data"
+            | b"source"
+            | b"title"
+            | b"context"
+            | b"url"
+            | b"page_age"
+            | b"encrypted_content"
+            | b"tool_name"
+            | b"server_name"
+            | b"file_id"
+    )
 }

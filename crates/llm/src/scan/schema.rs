@@ -1,7 +1,7 @@
 //! The fields of a request that policy reads, as data.
 
 use crate::json::Token;
-use crate::{Api, Dialect, openai};
+use crate::{Api, Dialect, anthropic, openai};
 
 /// What an operation's request body calls the things that policy reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,14 @@ impl Schema {
     pub fn of(api: Api) -> Option<&'static Self> {
         match api.dialect {
             Dialect::OpenAi => openai::schema(api.operation),
+            Dialect::Anthropic => anthropic::schema(api.operation),
         }
+    }
+
+    /// Whether a request has to ask for the usage of a stream, because none is reported unasked.
+    pub(crate) fn asks_for_usage(&self) -> bool {
+        let mut roles = self.fields.iter().map(|spec| spec.role);
+        roles.any(|role| role == Role::StreamOptions)
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<(u32, &'static FieldSpec)> {
@@ -44,31 +51,43 @@ pub(crate) enum Role {
     MaxTokens,
     MaxCompletionTokens,
     Choices,
+    System,
     Messages,
     Prompt,
     Tools,
     User,
+    /// An object in which the end user is named.
+    Metadata,
 }
 
 impl Role {
     /// Whether two of it in a body are an error: what the gateway would enforce on one of them, an
     /// engine might not find in the other.
     pub(crate) const fn is_unique(self) -> bool {
-        !matches!(self, Self::User)
+        !matches!(self, Self::User | Self::Metadata)
     }
 
     pub(crate) const fn accepts(self, token: Token) -> bool {
         match self {
             _ if matches!(token, Token::Null) => true,
-            Self::User => true,
+            Self::User | Self::Metadata => true,
             Self::Model => matches!(token, Token::String),
             Self::Stream => matches!(token, Token::True | Token::False),
             Self::StreamOptions => matches!(token, Token::Object),
             Self::Messages | Self::Tools => matches!(token, Token::Array),
-            Self::Prompt => matches!(token, Token::String | Token::Array),
+            Self::Prompt | Self::System => matches!(token, Token::String | Token::Array),
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => {
                 matches!(token, Token::Number)
             }
+        }
+    }
+
+    /// The one field that is read of an object of this meaning.
+    pub(crate) const fn inner(self) -> Option<&'static str> {
+        match self {
+            Self::StreamOptions => Some("include_usage"),
+            Self::Metadata => Some("user_id"),
+            _ => None,
         }
     }
 
@@ -77,9 +96,9 @@ impl Role {
         match self {
             Self::Model | Self::User => "a string",
             Self::Stream => "a boolean",
-            Self::StreamOptions => "an object",
+            Self::StreamOptions | Self::Metadata => "an object",
             Self::Messages | Self::Tools => "an array",
-            Self::Prompt => "a string or an array",
+            Self::Prompt | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",
         }
     }

@@ -221,6 +221,104 @@ fn text_is_counted_decoded_and_only_what_the_model_reads() {
     assert_eq!(scan(body).expect("valid").prompt_bytes, 2 + 1 + 4);
 }
 
+fn scan_messages(body: &str) -> Result<Scan, ScanError> {
+    let schema = Schema::of(Api {
+        dialect: Dialect::Anthropic,
+        operation: Operation::ChatCompletions,
+    })
+    .expect("a body");
+    let scan = |pieces: &[&[u8]]| {
+        let mut scanner = Scanner::new(schema, ScanOptions::default());
+        pieces.iter().try_for_each(|piece| scanner.push(piece))?;
+        scanner.finish()
+    };
+    let whole = scan(&[body.as_bytes()]);
+    let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+    assert_eq!(format!("{whole:?}"), format!("{:?}", scan(&bytes)));
+    whole
+}
+
+#[test]
+fn a_request_of_anthropic_is_understood() {
+    let body = r#"{"metadata":{"x":"long","user_id":"u\u0031","y":["z"]},"model":"claude","stream":true,
+        "max_tokens":10,"system":[{"type":"text","text":"abc","cache_control":{"type":"ephemeral"}}],
+        "messages":[{"role":"user","content":[{"type":"text","text":"de"},
+            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"xxxx"}}]},
+          {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"ssss"},
+            {"type":"tool_use","id":"i1","name":"f","input":{"a":"b"}}]},
+          {"role":"user","content":[{"type":"tool_result","tool_use_id":"i1","is_error":true,
+            "content":[{"type":"text","text":"fgh"},
+              {"type":"image","source":{"type":"url","url":"http"}}]},
+            {"type":"tool_result","tool_use_id":"i2","content":"xyz"}]}],
+        "tools":[{"name":"f"}],"n":"any"}"#;
+    let scan = scan_messages(body).expect("valid");
+    let raw = |span: Span| &body[span.start as usize..span.end as usize];
+    assert_eq!(scan.model.as_ref().expect("a model").value, "claude");
+    assert!(scan.wants_stream() && !scan.wants_usage());
+    assert_eq!((scan.output_bound(), scan.choices()), (Some(10), 1));
+    assert_eq!(scan.user.as_deref(), Some("u1"));
+    assert!(
+        raw(scan.system.expect("instructions")).starts_with("[{\"type\":\"text\",\"text\":\"abc\"")
+    );
+    let roles: Vec<_> = scan
+        .message_spans
+        .iter()
+        .map(|message| message.role)
+        .collect();
+    use MessageRole::{Assistant, User};
+    assert_eq!(roles, [User, Assistant, User]);
+    assert_eq!(scan.media, 2);
+    let tool = "name".len() + "f".len();
+    let call = "i1".len() + "f".len() + "a".len() + "b".len();
+    let results = "i1".len() + "fgh".len() + "i2".len() + "xyz".len();
+    let text = "abc".len() + "de".len() + "hm".len() + call + results + tool;
+    let media = 2 * u64::from(crate::digest::MEDIUM_BYTES);
+    assert_eq!(scan.prompt_bytes, text as u64 + media);
+}
+
+#[test]
+fn the_end_user_of_anthropic_is_in_the_metadata() {
+    let user = |metadata: &str| {
+        let body = format!("{{\"user\":\"no\",\"metadata\":{metadata}}}");
+        scan_messages(&body).expect("valid").user
+    };
+    assert_eq!(user(r#"{"user_id":"a"}"#).as_deref(), Some("a"));
+    assert_eq!(
+        user(r#"{"user_id":"a","user_id":"b"}"#).as_deref(),
+        Some("b")
+    );
+    let long = format!("{{\"user_id\":\"{}\"}}", "u".repeat(513));
+    for none in [
+        "null",
+        "{}",
+        "\"user_id\"",
+        "[\"user_id\",\"a\"]",
+        r#"{"user_id":null}"#,
+        r#"{"user_id":7}"#,
+        r#"{"user_id":{"user_id":"a"}}"#,
+        r#"{"a":{"user_id":"a"}}"#,
+        &long,
+    ] {
+        assert_eq!(user(none), None, "{none}");
+    }
+}
+
+#[test]
+fn policy_fields_of_anthropic_have_their_types_and_stand_once() {
+    let refuses = |body: &str, expect: &str| {
+        let error = scan_messages(body).expect_err(body);
+        assert_eq!(error.to_string(), expect, "{body}");
+    };
+    refuses(r#"{"system":{}}"#, "`system` must be a string or an array");
+    let twice = "`system` is given more than once; give it once";
+    refuses(r#"{"system":"a","messages":[],"syst\u0065m":"b"}"#, twice);
+    refuses(
+        r#"{"max_tokens":"1"}"#,
+        "`max_tokens` must be a non-negative integer",
+    );
+    assert!(scan_messages(r#"{"system":null,"n":null,"n":1}"#).is_ok());
+}
+
 proptest! {
     #[test]
     fn spans_hold_what_a_parser_reads(body in chat_request(), seed: u64, cuts in cuts()) {

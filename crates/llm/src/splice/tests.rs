@@ -70,6 +70,26 @@ fn the_model_is_replaced() {
 }
 
 #[test]
+fn usage_is_not_asked_for_where_it_comes_unasked() {
+    let api = Api {
+        dialect: Dialect::Anthropic,
+        operation: Operation::ChatCompletions,
+    };
+    let schema = Schema::of(api).expect("a body");
+    let mut scanner = Scanner::new(schema, ScanOptions::default());
+    scanner
+        .push(br#"{"stream":true,"model":"a"}"#)
+        .expect("valid");
+    let scan = scanner.finish().expect("valid");
+    assert!(scan.wants_stream() && Edits::rewrite(&scan, &USAGE).is_empty());
+    let rewrite = Rewrite {
+        model: Some("b"),
+        ..USAGE
+    };
+    assert_eq!(Edits::rewrite(&scan, &rewrite).iter().count(), 1);
+}
+
+#[test]
 fn usage_is_asked_for() {
     check(
         r#"{"stream":true}"#,

@@ -31,6 +31,7 @@ pub use provider::{ProviderDialect, ProviderSpec};
 pub use route::{
     BackendRef, Backoff, HeaderMatch, Method, ModelMatch, ModelMatchType, PathMatch, PathMatchType,
     QueryParamMatch, Retry, RouteMatch, RouteSpec, RouteTimeouts, RuleSpec, StringMatchType,
+    Translation,
 };
 pub use secret::{NotASecretRef, Secret, SecretRef, Secrets};
 pub use units::{ByteSize, ByteSizeError, Duration, DurationError};

@@ -9,21 +9,24 @@ use super::secret::SecretRef;
 
 /// An LLM API of somebody else, at one base URL. Without any route that refers to it, a provider
 /// serves its own models under their own names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProviderSpec {
     /// API that is spoken there. Default: openai.
     pub dialect: ProviderDialect,
-    /// URL of the API up to and including its version, `http` or `https`, without query. Default:
-    /// `https://api.openai.com/v1`.
-    pub base_url: String,
+    /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
+    /// that of the dialect's own service, `https://api.openai.com/v1` or
+    /// `https://api.anthropic.com/v1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
     /// Key that is sent with each request in the place of the client's. Absent: none is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
     /// Names of the models it serves. Empty: any model that nothing else serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Headers that are set on each request, such as an organisation or API version.
+    /// Headers that are set on each request, such as an organisation or API version. Requests to an
+    /// `anthropic` API that have no `anthropic-version` get `2023-06-01`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
     /// HTTP version spoken. Default: auto.
@@ -39,23 +42,6 @@ pub struct ProviderSpec {
     pub retry_budget: RetryBudget,
 }
 
-impl Default for ProviderSpec {
-    fn default() -> Self {
-        Self {
-            dialect: ProviderDialect::default(),
-            base_url: "https://api.openai.com/v1".to_owned(),
-            api_key: None,
-            models: Vec::new(),
-            headers: Vec::new(),
-            protocol: Protocol::default(),
-            tls: None,
-            connection_pool: ConnectionPool::default(),
-            outlier_detection: OutlierDetection::default(),
-            retry_budget: RetryBudget::default(),
-        }
-    }
-}
-
 /// The APIs that a provider can speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -63,4 +49,16 @@ pub enum ProviderDialect {
     /// OpenAI's API: chat completions, completions, embeddings and models.
     #[default]
     Openai,
+    /// Anthropic's API: messages and the counting of their tokens.
+    Anthropic,
+}
+
+impl ProviderDialect {
+    /// The URL of the dialect's own service.
+    pub const fn default_base_url(self) -> &'static str {
+        match self {
+            Self::Openai => "https://api.openai.com/v1",
+            Self::Anthropic => "https://api.anthropic.com/v1",
+        }
+    }
 }

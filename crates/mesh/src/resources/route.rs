@@ -46,6 +46,21 @@ pub struct RuleSpec {
     pub timeouts: RouteTimeouts,
     /// When a failed attempt is repeated.
     pub retry: Retry,
+    /// What becomes of a request that a backend of another dialect cannot express in full.
+    /// Default: lenient.
+    pub translation: Translation,
+}
+
+/// What becomes of a request that a backend of another dialect cannot express in full. Messages,
+/// tools and formats of answers that it cannot express are refused in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Translation {
+    /// Hints, such as a seed, are left out; the response header `x-sluicegate-dropped` names them.
+    #[default]
+    Lenient,
+    /// It is refused, naming the field.
+    Strict,
 }
 
 /// Conditions that a request must all fit.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use llm::Dialect;
+use llm::{Dialect, KeyHeader};
 
 use crate::resources::{
     ConnectionPool, Dns, Header, HealthCheck, LoadBalancer, OutlierDetection, PoolDialect,
@@ -35,10 +35,12 @@ pub struct Backend {
     pub base_path: Box<str>,
     /// Value of `Host`; `None` means the endpoint's address.
     pub host: Option<HeaderValue>,
-    /// Value of `Authorization`, marked as sensitive; `None` sends none.
-    pub authorization: Option<HeaderValue>,
-    /// Where `authorization` came from, for display.
+    /// Header that carries the key, its value marked as sensitive; `None` sends none.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+    /// Where the key came from, for display.
     pub api_key: Option<SecretRef>,
+    /// Headers to set on each request that has none of the name.
+    pub default_headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers to set on each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Models it serves; empty: any.
@@ -112,8 +114,13 @@ pub(super) fn compile_provider(
     place: Place<'_>,
     spec: &ProviderSpec,
 ) -> Option<Backend> {
-    let authorization = authorization(faults, spec.api_key.as_ref(), place.secrets);
-    let headers = extra_headers(faults, &spec.headers);
+    let dialect = match spec.dialect {
+        ProviderDialect::Openai => Dialect::OpenAi,
+        ProviderDialect::Anthropic => Dialect::Anthropic,
+    };
+    let key = dialect.key_header();
+    let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);
+    let headers = extra_headers(faults, key, &spec.headers);
     let models = models(faults, &spec.models);
     check_shared(
         faults,
@@ -121,7 +128,9 @@ pub(super) fn compile_provider(
         &spec.outlier_detection,
         &spec.retry_budget,
     );
-    let url = faults.take("baseUrl", syntax::base_url(&spec.base_url))?;
+    let url = spec.base_url.as_deref();
+    let url = url.unwrap_or(spec.dialect.default_base_url());
+    let url = faults.take("baseUrl", syntax::base_url(url))?;
     let tls = tls(faults, spec.tls.as_ref());
     faults.require(
         url.tls || spec.tls.is_none(),
@@ -138,13 +147,12 @@ pub(super) fn compile_provider(
         index: place.index,
         name: place.name,
         kind: BackendKind::Provider,
-        dialect: Some(match spec.dialect {
-            ProviderDialect::Openai => Dialect::OpenAi,
-        }),
+        dialect: Some(dialect),
         base_path: url.path,
         host: Some(url.authority),
-        authorization,
+        credential,
         api_key: spec.api_key.clone(),
+        default_headers: default_headers(dialect),
         headers,
         models,
         endpoints: EndpointSource::Static(vec![endpoint]),
@@ -163,7 +171,8 @@ pub(super) fn compile_pool(
     place: Place<'_>,
     spec: &PoolSpec,
 ) -> Option<Backend> {
-    let authorization = authorization(faults, spec.api_key.as_ref(), place.secrets);
+    let key = KeyHeader::BEARER;
+    let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);
     let models = models(faults, &spec.models);
     check_shared(
         faults,
@@ -182,8 +191,9 @@ pub(super) fn compile_pool(
         dialect,
         base_path,
         host: None,
-        authorization,
+        credential,
         api_key: spec.api_key.clone(),
+        default_headers: Vec::new(),
         headers: Vec::new(),
         models,
         endpoints,
@@ -419,7 +429,24 @@ fn models(faults: &mut Faults<'_>, names: &[String]) -> Vec<Arc<str>> {
     names.iter().map(|name| name.as_str().into()).collect()
 }
 
-fn extra_headers(faults: &mut Faults<'_>, headers: &[Header]) -> Vec<(HeaderName, HeaderValue)> {
+/// The headers that the dialect's requests must have.
+fn default_headers(dialect: Dialect) -> Vec<(HeaderName, HeaderValue)> {
+    let headers = dialect.default_headers().iter();
+    headers
+        .map(|&(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        })
+        .collect()
+}
+
+fn extra_headers(
+    faults: &mut Faults<'_>,
+    key: KeyHeader,
+    headers: &[Header],
+) -> Vec<(HeaderName, HeaderValue)> {
     let mut compiled = Vec::with_capacity(headers.len());
     for (i, header) in headers.iter().enumerate() {
         let name = syntax::mutable_header_name(&header.name);
@@ -432,22 +459,23 @@ fn extra_headers(faults: &mut Faults<'_>, headers: &[Header]) -> Vec<(HeaderName
         let repeated = compiled.iter().any(|(other, _)| *other == name);
         let path = format_args!("headers[{i}].name");
         faults.require(!repeated, path, format_args!("repeats `{name}`"));
-        let reserved = name == http::header::AUTHORIZATION;
+        let reserved = name == http::header::AUTHORIZATION || name == key.name;
         faults.require(
             !reserved,
             path,
-            "is `authorization`, which `apiKey` sets, by reference",
+            format_args!("is `{name}`, which `apiKey` is for, by reference"),
         );
         compiled.push((name, value));
     }
     compiled
 }
 
-fn authorization(
+fn credential(
     faults: &mut Faults<'_>,
+    key: KeyHeader,
     reference: Option<&SecretRef>,
     secrets: &Secrets,
-) -> Option<HeaderValue> {
+) -> Option<(HeaderName, HeaderValue)> {
     let reference = reference?;
     let secret = secrets
         .get(reference)
@@ -461,9 +489,9 @@ fn authorization(
         faults.report("apiKey", message, None);
         return None;
     };
-    let value = HeaderValue::from_str(&format!("Bearer {secret}"));
+    let value = HeaderValue::from_str(&[key.prefix, secret].concat());
     let message = format_args!("the value of `{reference}` cannot stand in a header");
     let mut value = faults.take("apiKey", value.map_err(|_| message))?;
     value.set_sensitive(true);
-    Some(value)
+    Some((HeaderName::from_static(key.name), value))
 }

@@ -11,6 +11,7 @@ pub(super) use compile::{Backends, Place, compile};
 
 use super::backend::Backend;
 use super::filters::{Filters, FixedResponse, Redirect};
+use crate::resources::Translation;
 
 /// What becomes of the requests that match.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Rule {
     pub timeouts: Timeouts,
     /// When a failed attempt is repeated.
     pub retry: RetryPolicy,
+    /// What becomes of a request that a backend of another dialect cannot express in full.
+    pub translation: Translation,
 }
 
 /// Which requests a rule is for.

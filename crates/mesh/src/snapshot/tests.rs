@@ -108,7 +108,12 @@ fn a_provider_is_compiled_from_its_url_and_key() {
     let [backend] = snapshot.backends() else {
         panic!("one backend")
     };
-    assert_eq!(backend.authorization.as_ref().unwrap(), "Bearer sk-1");
+    let (name, value) = backend.credential.as_ref().unwrap();
+    assert_eq!(
+        (name.as_str(), value.to_str().unwrap()),
+        ("authorization", "Bearer sk-1")
+    );
+    assert!(value.is_sensitive() && backend.default_headers.is_empty());
     assert_eq!(backend.host.as_ref().unwrap(), "Example.com:8443");
     assert_eq!(&*backend.base_path, "/openai/v1");
     assert!(backend.tls.is_some());
@@ -120,6 +125,46 @@ fn a_provider_is_compiled_from_its_url_and_key() {
     assert!(
         !shown.contains("sk-1") && shown.contains("${env:KEY}"),
         "{shown}"
+    );
+}
+
+#[test]
+fn a_provider_speaks_its_dialect() {
+    let secrets = Secrets::from([(SecretRef::Env("KEY".into()), Secret::from("sk-1"))]);
+    let value = json!({ "providers": {
+        "a": { "dialect": "anthropic", "apiKey": "${env:KEY}", "models": ["claude"] },
+        "o": { "models": ["gpt"] },
+    } });
+    let snapshot = Snapshot::compile(&resources(&value), &secrets).unwrap();
+    let backend = |name: &str| {
+        let mut backends = snapshot.backends().iter();
+        backends.find(|backend| &*backend.name == name).unwrap()
+    };
+    let anthropic = backend("a");
+    assert_eq!(anthropic.dialect, Some(llm::Dialect::Anthropic));
+    assert_eq!(anthropic.host.as_ref().unwrap(), "api.anthropic.com");
+    assert_eq!(&*anthropic.base_path, "/v1");
+    let (name, value) = anthropic.credential.as_ref().unwrap();
+    assert_eq!(
+        (name.as_str(), value.to_str().unwrap()),
+        ("x-api-key", "sk-1")
+    );
+    assert!(value.is_sensitive());
+    let [(name, value)] = &*anthropic.default_headers else {
+        panic!("one header")
+    };
+    assert_eq!(
+        (name.as_str(), value.to_str().unwrap()),
+        ("anthropic-version", "2023-06-01")
+    );
+    assert_eq!(backend("o").host.as_ref().unwrap(), "api.openai.com");
+    let found = violations(json!({ "providers": { "a": {
+        "dialect": "anthropic", "models": ["claude"],
+        "headers": [{ "name": "X-Api-Key", "value": "hunter2" }],
+    } } }));
+    assert_eq!(
+        found.trim(),
+        "Provider a: headers[0].name: `name` is `x-api-key`, which `apiKey` is for, by reference"
     );
 }
 
@@ -343,7 +388,7 @@ fn all_faults_of_backends_are_told_at_once() {
     Provider c: models[1]: `models[1]` repeats `m`
     Provider c: models[2]: `models[2]` is empty: give the name of a model
     Provider c: baseUrl: this URL has a query or fragment: a base URL ends with its path
-    Provider d: headers[0].name: `name` is `authorization`, which `apiKey` sets, by reference
+    Provider d: headers[0].name: `name` is `authorization`, which `apiKey` is for, by reference
     Provider d: tls.serverName: `serverName` is not a host name: write one such as `api.example.com`
     Provider d: tls: `tls` is set but the base URL is `http`: make it `https`, or leave out `tls`
     Provider f: connectionPool.maxRequestsPerEndpoint: `maxRequestsPerEndpoint` is 0, which would send nothing: at least 1

@@ -61,7 +61,7 @@ fn backend(backend: &Backend) -> Value {
     json!({
         "name": *backend.name,
         "kind": backend.kind.name(),
-        "llm": backend.dialect.is_some(),
+        "dialect": backend.dialect.map(llm::Dialect::name),
         "basePath": *backend.base_path,
         "apiKey": backend.api_key,
         "headers": backend.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),

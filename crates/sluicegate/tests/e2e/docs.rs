@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use telemetry::ErrorType;
 
-use crate::client::{chat, once};
+use crate::client::once;
 use crate::process::run;
 use markdown::{Page, code, root};
 use session::Session;
-use traffic::Traffic;
+use traffic::{Traffic, translated};
 
 async fn follow(page: &str) {
     let page = Page::read(page);
@@ -275,7 +275,7 @@ async fn the_fields_of_the_access_log_are_those_of_real_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_response_headers_are_those_of_an_answer() {
     let traffic = Traffic::of_every_kind().await;
-    let answer = once(traffic.address(), chat("m", false, 1)).await;
+    let answer = once(traffic.address(), translated()).await;
     let sent: BTreeSet<&str> = answer
         .headers
         .keys()

@@ -9,7 +9,8 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 /// Providers by name and URL, rules by name, and the notes.
 fn served(variables: &[(&str, &str)]) -> (Vec<(String, String)>, Vec<String>, Vec<String>) {
     let Defaults { resources, notes } = resources(&environment(variables), PORT).unwrap();
-    let provider = |provider: Resource<ProviderSpec>| (provider.meta.name, provider.spec.base_url);
+    let provider =
+        |provider: Resource<ProviderSpec>| (provider.meta.name, provider.spec.base_url.unwrap());
     let rules = resources
         .routes
         .into_iter()
@@ -52,13 +53,36 @@ fn the_first_serves_all_but_what_others_names_claim() {
 }
 
 #[test]
+fn anthropic_is_asked_in_its_own_dialect_and_takes_nothing_from_others() {
+    let both = [("ANTHROPIC_API_KEY", "x"), ("GROQ_API_KEY", "x")];
+    let resources = resources(&environment(&both), PORT).unwrap().resources;
+    let [groq, anthropic] = &*resources.providers else {
+        panic!("two providers")
+    };
+    assert_eq!(
+        (&*groq.meta.name, groq.spec.dialect),
+        ("groq", ProviderDialect::Openai)
+    );
+    assert_eq!(
+        (&*anthropic.meta.name, anthropic.spec.dialect),
+        ("anthropic", ProviderDialect::Anthropic)
+    );
+    let matches = &resources.routes[0].spec.rules[0].matches;
+    let model = matches[0].model.as_ref().unwrap();
+    assert_eq!((&*model.value, matches.len()), ("claude-", 1));
+}
+
+#[test]
 fn a_base_url_alone_is_a_provider_without_a_key() {
     let defaults = resources(
         &environment(&[("OPENAI_BASE_URL", "http://10.0.0.1:8000/v1/")]),
         PORT,
     );
     let provider = &defaults.unwrap().resources.providers[0].spec;
-    assert_eq!(provider.base_url, "http://10.0.0.1:8000/v1");
+    assert_eq!(
+        provider.base_url.as_deref(),
+        Some("http://10.0.0.1:8000/v1")
+    );
     assert_eq!(provider.api_key, None);
 }
 

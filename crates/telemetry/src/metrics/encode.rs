@@ -191,6 +191,21 @@ fn encode_backends(encoder: &mut DescriptorEncoder<'_>, all: &Backends) -> fmt::
     encode_counters(
         encoder,
         (
+            "sluicegate_dropped_fields",
+            "Fields of requests that a backend's API could not express.",
+        ),
+        all,
+        |s| {
+            Some(s.dropped_fields.load(Relaxed))
+                .filter(|n| *n > 0)
+                .map(|n| (None, n))
+                .into_iter()
+                .collect()
+        },
+    )?;
+    encode_counters(
+        encoder,
+        (
             "sluicegate_retries",
             "Attempts repeated at the same backend, by why the last one failed.",
         ),

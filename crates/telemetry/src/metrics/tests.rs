@@ -49,6 +49,7 @@ fn exposition() {
     metrics.attempt(&attempted.route, &attempted.backend);
     series.retry(ErrorType::ConnectFailed);
     metrics.attempt(&attempted.route, &attempted.backend);
+    metrics.dropped_fields(&attempted.route, &attempted.backend, 2);
     series.record(&full_record());
     series.fallback(ErrorType::Overloaded);
     metrics.record(&Labels::default(), &bare_record());

@@ -30,6 +30,7 @@ fn usage_is_read() {
         cached_input: Some(4),
         output: Some(20),
         reasoning: Some(5),
+        ..Usage::default()
     };
     assert_eq!(found.usage, Some(usage));
     assert_eq!(
@@ -88,6 +89,38 @@ fn errors_are_read() {
         "no"
     );
     assert_eq!(plain(r#"{"error":null}"#).error, None);
+}
+
+#[test]
+fn answers_of_anthropic_are_read() {
+    let read = |body: &str| {
+        let mut tap = PlainTap::new(Dialect::Anthropic);
+        body.as_bytes().chunks(7).for_each(|piece| tap.feed(piece));
+        tap.finish()
+    };
+    let found = read(
+        r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],
+            "stop_reason":"end_turn","usage":{"input_tokens":3,"cache_read_input_tokens":40,
+            "cache_creation_input_tokens":10,"output_tokens":2}}"#,
+    );
+    let usage = Usage {
+        input: Some(53),
+        cached_input: Some(40),
+        cache_write: Some(10),
+        output: Some(2),
+        ..Usage::default()
+    };
+    assert_eq!(
+        (found.usage, found.model.as_deref()),
+        (Some(usage), Some("claude"))
+    );
+    assert!(found.complete && found.error.is_none());
+    let failed = read(
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"no"},"request_id":"r"}"#,
+    );
+    let error = failed.error.expect("an error");
+    assert_eq!((error.status, error.message.as_str()), (Some(429), "no"));
+    assert_eq!(read(r#"{"input_tokens":5}"#).usage, None);
 }
 
 #[test]

@@ -304,6 +304,188 @@ fn events_are_bounded() {
     assert_eq!(fed, Err(FrameTooLong { limit: 20 }));
 }
 
+/// Anthropic's events, named as its own server names them.
+mod anthropic {
+    use super::*;
+
+    fn named(value: Value) -> String {
+        let name = value["type"].as_str().expect("a type");
+        format!("event: {name}\ndata: {value}\n\n")
+    }
+
+    fn start() -> String {
+        named(
+            json!({"type": "message_start", "message": {"id": "msg_1", "model": "claude",
+            "content": [], "usage": {"input_tokens": 3, "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 0, "output_tokens": 1}}}),
+        )
+    }
+
+    fn block(block: Value) -> String {
+        named(json!({"type": "content_block_start", "index": 0, "content_block": block}))
+    }
+
+    /// As servers write it, its type first.
+    fn delta(delta: Value) -> String {
+        format!(
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{delta}}}\n\n"
+        )
+    }
+
+    fn text(text: &str) -> String {
+        delta(json!({"type": "text_delta", "text": text}))
+    }
+
+    fn stop(sequence: &str) -> String {
+        named(json!({"type": "message_delta",
+            "delta": {"stop_reason": "stop_sequence", "stop_sequence": sequence},
+            "usage": {"output_tokens": 9}}))
+    }
+
+    fn end() -> String {
+        named(json!({"type": "message_stop"}))
+    }
+
+    fn ping() -> String {
+        named(json!({"type": "ping"}))
+    }
+
+    fn watch(stream: &str) -> Seen {
+        let run = |pieces: &[&[u8]]| {
+            let mut tap = StreamTap::new(Dialect::Anthropic, DROP);
+            let mut out = Vec::new();
+            for piece in pieces {
+                tap.feed(Bytes::copy_from_slice(piece), &mut out)
+                    .expect("short events");
+            }
+            let begun = tap.begun();
+            let report = tap.finish(&mut out);
+            let out = String::from_utf8(out.concat()).expect("UTF-8");
+            Seen { out, report, begun }
+        };
+        let whole = run(&[stream.as_bytes()]);
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        let split = run(&bytes);
+        assert_eq!((&whole.out, &whole.report), (&split.out, &split.report));
+        whole
+    }
+
+    #[test]
+    fn a_good_stream_passes_whole() {
+        let empty = block(json!({"type": "text", "text": ""}));
+        let block_end = named(json!({"type": "content_block_stop", "index": 0}));
+        let stream = [
+            start(),
+            empty,
+            ping(),
+            text("a"),
+            ping(),
+            text("\"message_stop\""),
+            block_end,
+            stop("content_block_delta"),
+            end(),
+        ]
+        .concat();
+        let seen = watch(&stream);
+        assert_eq!(seen.out, stream);
+        let usage = Usage {
+            input: Some(43),
+            cached_input: Some(40),
+            cache_write: Some(0),
+            output: Some(9),
+            ..Usage::default()
+        };
+        let report = StreamReport {
+            ended: Ended::Complete,
+            model: Some("claude".to_owned()),
+            usage: Some(usage),
+            content_events: 2,
+        };
+        assert_eq!(seen.report, report);
+    }
+
+    #[test]
+    fn what_has_been_written_is_known_at_the_end_only() {
+        let seen = watch(&[start(), text("a"), text("b")].concat());
+        assert_eq!(seen.report.ended, Ended::Truncated);
+        let usage = seen.report.usage.expect("usage");
+        assert_eq!((usage.input, usage.output), (Some(43), None));
+        assert_eq!(seen.report.content_events, 2);
+    }
+
+    #[test]
+    fn a_stop_reason_is_not_the_end() {
+        let cut = [start(), text("a"), stop("x")].concat();
+        let seen = watch(&cut);
+        assert_eq!((&seen.out, seen.report.ended), (&cut, Ended::Truncated));
+        let unterminated = [start(), text("a"), stop("x"), end().trim_end().to_owned()].concat();
+        assert_eq!(watch(&unterminated).report.ended, Ended::Complete);
+        let empty = [start(), stop("x"), end()].concat();
+        let seen = watch(&empty);
+        assert_eq!((seen.begun, seen.report.ended), (false, Ended::Complete));
+    }
+
+    #[test]
+    fn content_of_any_sort_begins() {
+        let check = |event: String, expect| {
+            assert_eq!(watch(&(start() + &event)).begun, expect, "{event}");
+        };
+        check(text("a"), true);
+        check(
+            delta(json!({"type": "thinking_delta", "thinking": "a"})),
+            true,
+        );
+        check(
+            delta(json!({"type": "input_json_delta", "partial_json": "{"})),
+            true,
+        );
+        check(
+            block(json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
+            true,
+        );
+        check(
+            block(json!({"type": "redacted_thinking", "data": "x"})),
+            true,
+        );
+        check(block(json!({"type": "text", "text": "a"})), true);
+        check(block(json!({"type": "text", "text": ""})), false);
+        check(
+            block(json!({"type": "thinking", "thinking": "", "signature": ""})),
+            false,
+        );
+        check(text(""), false);
+        check(ping(), false);
+        check("data: x\n\n".to_owned(), false);
+        check("data: {}\n\n".to_owned(), false);
+        check(": keep-alive\n\n".to_owned(), false);
+    }
+
+    #[test]
+    fn error_events_fail_the_stream() {
+        let overloaded =
+            named(json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}));
+        let own = crate::ApiError::new(crate::ErrorKind::Timeout, "m");
+        let own = crate::error::stream_event(Dialect::Anthropic, &own);
+        let own = String::from_utf8(own.to_vec()).expect("UTF-8");
+        let bare = "data: {\"error\":\"m\"}\n\n".to_owned();
+        for (event, status) in [(overloaded, Some(529)), (own, Some(504)), (bare, None)] {
+            for before in [String::new(), start(), start() + &text("a")] {
+                let stream = before + &event;
+                let seen = watch(&stream);
+                assert_eq!(seen.out, stream, "the event itself goes on");
+                let Ended::Failed(error) = seen.report.ended else {
+                    panic!("not failed: {event}")
+                };
+                assert_eq!(
+                    (error.status, error.message.as_str()),
+                    (status, "m"),
+                    "{event}"
+                );
+            }
+        }
+    }
+}
+
 fn any_event() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,12}".prop_map(|content| text(&content)),

@@ -70,6 +70,7 @@ pub(in crate::snapshot) fn compile(
             filters,
             timeouts,
             retry,
+            translation: spec.translation,
         },
         conditions?,
     ))

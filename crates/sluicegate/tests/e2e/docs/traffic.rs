@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use engine_server::{Deaths, EngineServer, FaultSpec};
+use http::Request;
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::client::{chat, once, post};
@@ -87,6 +90,7 @@ impl Traffic {
         requests.extend([chat("dying", true, 20), chat("falls-back", false, 1)]);
         requests.extend((0..2).map(|_| post("/v1/chat/completions", &cached)));
         requests.extend((0..4).map(|_| chat("retries", false, 1)));
+        requests.push(translated());
         self.requests = requests.len();
         for request in requests {
             once(self.address(), request).await;
@@ -109,4 +113,11 @@ impl Traffic {
         .await;
         self.gateway.access_log()
     }
+}
+
+/// A request that is translated, with a field that cannot be.
+pub fn translated() -> Request<Full<Bytes>> {
+    let message = json!({ "role": "user", "content": "What is a sluice?" });
+    let body = json!({ "model": "m", "max_tokens": 2, "top_k": 4, "messages": [message] });
+    post("/v1/messages", &body)
 }

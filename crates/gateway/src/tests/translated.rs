@@ -1,0 +1,233 @@
+//! Requests whose backend speaks another dialect than their client.
+
+use serde_json::{Value, json};
+
+use super::anthropic::{
+    BLOCK, BLOCK_END, DELTA, END, MESSAGE, START, STOP, ask, body, is_metered, named,
+};
+use super::fixture::*;
+
+fn body_of(got: &str) -> Value {
+    let (_, body) = got.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{got}"))
+}
+
+/// A request in Anthropic's dialect for the model of the provider that speaks OpenAI's.
+fn message(stream: bool) -> String {
+    post("/v1/messages", &body(stream).replace("\"m\"", "\"g\""))
+}
+
+/// The events of a stream.
+fn data(got: &str) -> Vec<Value> {
+    let lines = got.lines().filter_map(|line| line.strip_prefix("data: "));
+    lines
+        .filter_map(|data| serde_json::from_str(data).ok())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_chat_is_answered_by_anthropics_api() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let request = chat(false)
+        .replace("/v1/chat/completions", "/v1/chat/completions?a=b")
+        .replace(
+            "connection: close\r\n",
+            "connection: close\r\nopenai-organization: org\r\n",
+        );
+    let (got, record) = ask(&upstream, &request).await;
+    assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    let completion = body_of(&got);
+    assert_eq!(completion["object"], "chat.completion");
+    assert_eq!(completion["choices"][0]["message"]["content"], "hello");
+    assert_eq!(completion["choices"][0]["finish_reason"], "stop");
+    assert_eq!(completion["usage"]["prompt_tokens"], 53);
+    is_metered(&record, 2);
+    assert_eq!(record["dialect"], "openai", "{record}");
+    assert_eq!(record["model_served"], "m-2026", "{record}");
+    let received = upstream.received().remove(0);
+    assert!(
+        received.starts_with("POST /v1/messages HTTP/1.1\r\n"),
+        "{received}"
+    );
+    assert!(
+        received.contains("anthropic-version: 2023-06-01\r\n"),
+        "{received}"
+    );
+    assert!(!received.contains("openai-organization"), "{received}");
+    let sent = body_of(&received);
+    let messages = json!([{"role": "user", "content": [{"type": "text", "text": "hi"}]}]);
+    let plain = json!([{"role": "user", "content": "hi"}]);
+    assert!(
+        sent["messages"] == messages || sent["messages"] == plain,
+        "{sent}"
+    );
+    assert_eq!(sent["max_tokens"], 8);
+}
+
+#[tokio::test]
+async fn a_chat_is_streamed_by_anthropics_api() {
+    let stream = named(&[START, BLOCK, DELTA, DELTA, BLOCK_END, STOP, END]);
+    let upstream = Upstream::answering(stream).await;
+    let (got, record) = ask(&upstream, &chat(true)).await;
+    let text: String = data(&got)
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(text, "hellohello", "{got}");
+    assert!(got.contains("data: [DONE]\n\n"), "{got}");
+    // Not asked for: metered, and not shown.
+    assert!(!got.contains("prompt_tokens"), "{got}");
+    is_metered(&record, 2);
+    assert_eq!(record["outcome"], "completed", "{record}");
+}
+
+#[tokio::test]
+async fn a_message_is_answered_by_openais_api() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", COMPLETION)).await;
+    let request = message(false).replace(
+        "connection: close\r\n",
+        "connection: close\r\nanthropic-version: 2023-06-01\r\nx-api-key: mine\r\n",
+    );
+    let (got, record) = ask(&upstream, &request).await;
+    let answer = body_of(&got);
+    assert_eq!(answer["type"], "message", "{got}");
+    assert_eq!(answer["content"][0]["text"], "hello");
+    assert_eq!(answer["stop_reason"], "end_turn");
+    assert_eq!(record["output_tokens"], 2, "{record}");
+    let received = upstream.received().remove(0);
+    assert!(
+        received.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
+        "{received}"
+    );
+    assert!(!received.contains("anthropic-"), "{received}");
+    assert!(!received.contains("mine"), "{received}");
+    let roles: Vec<_> = body_of(&received)["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].clone())
+        .collect();
+    assert_eq!(roles, ["system", "user"]);
+}
+
+#[tokio::test]
+async fn a_message_is_streamed_by_openais_api() {
+    let stream = events(&[CONTENT, CONTENT, FINISH, USAGE, "[DONE]"]);
+    let upstream = Upstream::answering(stream).await;
+    let (got, record) = ask(&upstream, &message(true)).await;
+    assert!(got.contains("content-type: text/event-stream"), "{got}");
+    let kinds: Vec<_> = data(&got)
+        .iter()
+        .map(|event| event["type"].as_str().unwrap().to_owned())
+        .collect();
+    let expect = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
+    assert_eq!(kinds, expect, "{got}");
+    assert_eq!(record["output_tokens"], 2, "{record}");
+    let asked = body_of(&upstream.received().remove(0));
+    assert_eq!(asked["stream_options"], json!({"include_usage": true}));
+}
+
+/// A cut stream is told of in the dialect of the client.
+#[tokio::test]
+async fn a_translated_stream_that_breaks_off_ends_with_an_error() {
+    let upstream = Upstream::answering(events(&[CONTENT])).await;
+    let (got, record) = ask(&upstream, &message(true)).await;
+    assert!(got.contains("event: error\ndata: "), "{got}");
+    assert!(!got.contains("message_stop"), "{got}");
+    assert_eq!(record["outcome"], "upstream_failed", "{record}");
+}
+
+#[tokio::test]
+async fn errors_are_told_in_the_dialect_of_the_client() {
+    let theirs =
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"too many"}}"#;
+    let refusal = answer("400 Bad Request", "application/json", theirs);
+    let upstream = Upstream::answering(refusal).await;
+    let (got, _) = ask(&upstream, &chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 400"), "{got}");
+    let error = body_of(&got);
+    assert_eq!(error["error"]["message"], "too many", "{got}");
+    assert_eq!(error["error"]["type"], "invalid_request_error", "{got}");
+
+    // An overloaded server is asked again; what it says at last has a status that the client knows.
+    let theirs = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let overloaded = answer("529 Overloaded", "application/json", theirs);
+    let upstream = Upstream::answering(overloaded).await;
+    let (got, _) = ask(&upstream, &chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 503"), "{got}");
+    assert_eq!(body_of(&got)["error"]["message"], "busy", "{got}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_is_dropped_or_refused() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let with = |extra: &str| {
+        let body =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],{extra}}}"#);
+        post("/v1/chat/completions", &body)
+    };
+    let (got, _) = ask(&upstream, &with(r#""seed":1,"logit_bias":{"1":2}"#)).await;
+    assert!(
+        got.contains("x-sluicegate-dropped: seed, logit_bias\r\n"),
+        "{got}"
+    );
+    let (got, record) = ask(&upstream, &with(r#""n":2"#)).await;
+    assert!(got.starts_with("HTTP/1.1 400"), "{got}");
+    assert_eq!(body_of(&got)["error"]["param"], "n", "{got}");
+    assert_eq!(record["error"], "invalid_request", "{record}");
+    assert_eq!(upstream.received().len(), 1);
+}
+
+/// Where a rule wants all or nothing, a hint is refused as well.
+#[tokio::test]
+async fn a_strict_rule_refuses_what_would_be_dropped() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let config = format!(
+        "providers: [{{ name: claude, dialect: anthropic, baseUrl: 'http://{}/v1' }}]\n\
+         routes: [{{ name: r, rules: [{{ translation: strict, \
+         backendRefs: [{{ provider: claude }}] }}] }}]\n",
+        upstream.address
+    );
+    let fixture = Fixture::start(&config).await;
+    let got = fixture.ask(&chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    let seeded = chat(false).replace(r#""max_tokens":8"#, r#""seed":      8"#);
+    let got = fixture.ask(&seeded).await;
+    assert!(got.starts_with("HTTP/1.1 400"), "{got}");
+    assert_eq!(body_of(&got)["error"]["param"], "seed", "{got}");
+    assert_eq!(upstream.received().len(), 1);
+}
+
+/// A fallback may speak another dialect; what it cannot say does not hide why it was asked.
+#[tokio::test]
+async fn a_request_falls_back_to_another_dialect() {
+    let broken = Upstream::answering(answer("503 Busy", "application/json", "{}")).await;
+    let upstream = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let config = "
+providers:
+  - { name: gpt, baseUrl: 'http://FIRST/v1' }
+  - { name: claude, dialect: anthropic, baseUrl: 'http://SECOND/v1' }
+routes:
+  - name: both
+    rules:
+      - backendRefs: [{ provider: gpt }, { provider: claude, priority: 1 }]
+";
+    let config = config
+        .replace("FIRST", &broken.address.to_string())
+        .replace("SECOND", &upstream.address.to_string());
+    let fixture = Fixture::start(&config).await;
+    let got = fixture.ask(&chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    assert_eq!(body_of(&got)["choices"][0]["message"]["content"], "hello");
+    let two = chat(false).replace(r#""max_tokens":8"#, r#""n":         2"#);
+    let got = fixture.ask(&two).await;
+    assert!(got.starts_with("HTTP/1.1 503"), "{got}");
+}

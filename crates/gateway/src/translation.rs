@@ -1,0 +1,128 @@
+//! A request whose backend speaks another dialect than its client.
+//!
+//! What differs from a request that is passed on stands here: its body is written anew for each
+//! attempt, since each may go to another dialect, and its answer is read as the backend's and written
+//! as the client's. The dialects themselves are `llm`'s business.
+
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::response::Parts;
+use http::{Response, StatusCode};
+use llm::response::{PlainTap, UpstreamError};
+use llm::translate::{Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way};
+use llm::{ApiError, Dialect, ErrorKind};
+use mesh::resources::Translation;
+use mesh::snapshot::Target;
+use net::replay::ReplayError;
+
+use crate::route::Routed;
+
+/// The status of Anthropic's API for "overloaded", which no other dialect knows.
+const OVERLOADED: u16 = 529;
+
+/// The two dialects, if `target` speaks another than the client.
+pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
+    match Way::of(routed.prompt()?.api, target.backend.dialect?)? {
+        Way::PassedOn => None,
+        Way::Translated(pair) => Some(pair),
+    }
+}
+
+/// Why a request cannot be sent in another dialect.
+#[derive(Debug)]
+pub(crate) enum Untranslated {
+    /// The body could not be read.
+    Body(ReplayError),
+    /// It says what the other dialect cannot.
+    Fault(Fault),
+}
+
+/// The request in the dialect of `target`.
+pub(crate) async fn request(
+    pair: Pair,
+    routed: &Routed,
+    target: &Target,
+) -> Result<TranslatedRequest, Untranslated> {
+    let body = routed.body.to_bytes().await.map_err(Untranslated::Body)?;
+    let request = pair
+        .request(&body, target.model.as_deref())
+        .map_err(Untranslated::Fault)?;
+    match (routed.rule.translation, request.dropped.fields()) {
+        (Translation::Strict, [field, ..]) => Err(Untranslated::Fault(Fault {
+            field: field.clone(),
+            message:
+                "has no counterpart in the API of the model that was asked for, and is not to \
+                      be left out"
+                    .to_owned(),
+        })),
+        _ => Ok(request),
+    }
+}
+
+/// What translates the stream that answers `routed`.
+pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
+    let scan = routed.prompt().map(|prompt| &prompt.scan);
+    StreamTranslator::new(
+        pair,
+        scan.map_or(1, |scan| scan.choices()),
+        scan.is_some_and(|scan| scan.wants_usage()),
+        now(),
+    )
+}
+
+/// The answer in the client's dialect.
+pub(crate) fn answer(pair: Pair, body: &[u8]) -> Result<TranslatedAnswer, Fault> {
+    pair.answer(body, now())
+}
+
+/// Makes the head of an answer fit a body that has been written anew.
+pub(crate) fn fit_head(head: &mut Parts, content_type: &'static str) {
+    head.headers.remove(CONTENT_LENGTH);
+    let content_type = HeaderValue::from_static(content_type);
+    head.headers.insert(CONTENT_TYPE, content_type);
+}
+
+/// An error answer in the client's dialect.
+pub(crate) fn error(pair: Pair, client: Dialect, head: &mut Parts, body: &[u8]) -> Bytes {
+    let mut tap = PlainTap::new(pair.upstream().dialect);
+    tap.feed(body);
+    let error = tap.finish().error.unwrap_or_else(|| UpstreamError {
+        message: format!(
+            "the model's server answered with status {}",
+            head.status.as_u16()
+        ),
+        ..UpstreamError::default()
+    });
+    if client != Dialect::Anthropic && head.status.as_u16() == OVERLOADED {
+        head.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    fit_head(head, llm::CONTENT_TYPE_JSON);
+    error_body(client, head.status, &error)
+}
+
+/// The body with which a server of `dialect` would have reported `error`.
+pub(crate) fn error_body(dialect: Dialect, status: StatusCode, error: &UpstreamError) -> Bytes {
+    let error = ApiError {
+        status: status.as_u16(),
+        kind: ErrorKind::of_status(status.as_u16()),
+        message: error.message.clone(),
+        param: error.param.clone(),
+        code: error.code.clone(),
+    };
+    llm::error::encode(dialect, &error)
+}
+
+/// An empty answer of this status, whose body is of the type.
+pub(crate) fn head(status: StatusCode) -> Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = status;
+    fit_head(&mut head, llm::CONTENT_TYPE_JSON);
+    head
+}
+
+fn now() -> u64 {
+    let now = telemetry::wall_clock().duration_since(UNIX_EPOCH);
+    now.map(|since| since.as_secs()).unwrap_or_default()
+}

@@ -1,0 +1,446 @@
+//! Writing a request.
+//!
+//! First everything is settled that may be refused or left out, then the body is written, which
+//! cannot fail.
+
+use std::borrow::Cow;
+
+use crate::canonical::{
+    Cache, Content, Dropped, Effort, Format, Media, MediaKind, Part, Request, Source, Thinking,
+    Tool, ToolChoice, ToolResult,
+};
+use crate::wire::{Fault, ListWriter, ObjectWriter, object};
+
+use super::conversation::Conversation;
+use super::{is_said, write_call, write_reasoning};
+
+/// Tokens of an answer whose client did not bound it: the API wants a bound, and every model can do
+/// this many.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
+/// The API takes no lower budget for thinking.
+const LEAST_BUDGET: u64 = 1024;
+/// With thinking, the API takes no lower `top_p`.
+const LEAST_TOP_P_OF_THINKING: f64 = 0.95;
+
+/// Writes the body of a request.
+///
+/// # Errors
+/// If it means something that this API cannot be told.
+pub(crate) fn encode_request(
+    request: &Request<'_>,
+    dropped: &mut Dropped,
+) -> Result<Vec<u8>, Fault> {
+    refuse(request)?;
+    let conversation = Conversation::of(&request.messages, dropped)?;
+    let schema = schema(request, dropped)?;
+    let choice = choice(request)?;
+    let depth = Depth::of(request, choice.as_ref(), dropped);
+    let sampling = Sampling::of(request, depth.thinks(), dropped);
+    let tier = service_tier(request, dropped);
+    drop_hints(request, dropped);
+    Ok(object(|o| {
+        o.value("model", &request.model);
+        o.value("max_tokens", depth.max_tokens);
+        write_conversation(o, &conversation);
+        if !request.tools.is_empty() {
+            o.list("tools", |list| {
+                request.tools.iter().for_each(|tool| write_tool(list, tool));
+            });
+        }
+        if let Some(choice) = &choice {
+            choice.write(o);
+        }
+        depth.write(o, schema);
+        sampling.write(o);
+        if let Some(stop) = request.stop.as_ref().filter(|stop| !stop.value.is_empty()) {
+            o.value("stop_sequences", &stop.value);
+        }
+        if let Some(user) = &request.user {
+            o.object("metadata", |o| o.value("user_id", &user.value));
+        }
+        o.maybe("service_tier", tier);
+        if request.stream {
+            o.value("stream", true);
+        }
+    }))
+}
+
+/// Refuses fields that nothing here stands for.
+fn refuse(request: &Request<'_>) -> Result<(), Fault> {
+    if let Some(choices) = request.choices.as_ref().filter(|choices| choices.value > 1) {
+        return Err(choices.refuse("cannot be more than 1: Anthropic's models give one answer"));
+    }
+    let stop = request.stop.as_ref();
+    if let Some(stop) = stop.filter(|stop| !stop.value.iter().all(|text| is_said(text))) {
+        return Err(stop.refuse("cannot be blank: Anthropic's models stop at visible text only"));
+    }
+    Ok(())
+}
+
+/// Notes what the answer can do without.
+fn drop_hints(request: &Request<'_>, dropped: &mut Dropped) {
+    dropped.hint(request.frequency_penalty.as_ref());
+    dropped.hint(request.presence_penalty.as_ref());
+    dropped.hint(request.seed.as_ref());
+    dropped.hint(request.log_probabilities.as_ref());
+    dropped.hint(request.metadata.as_ref());
+    for (field, _) in &request.rest {
+        dropped.add(&**field);
+    }
+}
+
+/// The schema of the answer. Its name is of no use here, and that it is kept to is promised anyway.
+fn schema<'r>(request: &'r Request<'_>, dropped: &mut Dropped) -> Result<Option<&'r str>, Fault> {
+    let Some(format) = &request.format else {
+        return Ok(None);
+    };
+    match &format.value {
+        Format::Text => Ok(None),
+        Format::JsonObject => Err(format.refuse(
+            "cannot be JSON of any shape: Anthropic's models need a schema, or to be told in words",
+        )),
+        Format::Schema {
+            schema,
+            description,
+            ..
+        } => {
+            if description.is_some() {
+                dropped.add(format!("{}.description", format.field));
+            }
+            Ok(Some(schema))
+        }
+    }
+}
+
+/// Which tool to call, and whether but one.
+struct Choice<'r> {
+    tool: &'r ToolChoice<'r>,
+    one: bool,
+}
+
+/// The choice, where there are tools to choose from: without them the API refuses any.
+fn choice<'r>(request: &'r Request<'_>) -> Result<Option<Choice<'r>>, Fault> {
+    let one = request
+        .parallel_tools
+        .is_some_and(|parallel| !parallel.value);
+    let choice = request.tool_choice.as_ref();
+    if request.tools.is_empty() {
+        let forced = choice.filter(|choice| is_forced(&choice.value));
+        return match forced {
+            Some(choice) => Err(choice.refuse("wants a tool called, but there are no `tools`")),
+            None => Ok(None),
+        };
+    }
+    let tool = match choice {
+        Some(choice) => &choice.value,
+        None if one => &ToolChoice::Auto,
+        None => return Ok(None),
+    };
+    Ok(Some(Choice { tool, one }))
+}
+
+fn is_forced(choice: &ToolChoice<'_>) -> bool {
+    matches!(choice, ToolChoice::Required | ToolChoice::Named(_))
+}
+
+impl Choice<'_> {
+    fn write(&self, o: &mut ObjectWriter<'_>) {
+        let kind = match self.tool {
+            ToolChoice::Auto => "auto",
+            ToolChoice::None => "none",
+            ToolChoice::Required => "any",
+            ToolChoice::Named(_) => "tool",
+        };
+        o.object("tool_choice", |o| {
+            o.value("type", kind);
+            if let ToolChoice::Named(name) = self.tool {
+                o.value("name", name);
+            }
+            if self.one && *self.tool != ToolChoice::None {
+                o.value("disable_parallel_tool_use", true);
+            }
+        });
+    }
+}
+
+/// How much to think, and the bound of tokens that includes the thoughts.
+struct Depth {
+    mode: Option<Mode>,
+    effort: Option<&'static str>,
+    max_tokens: u64,
+}
+
+enum Mode {
+    Disabled,
+    Adaptive,
+    Budget(u64),
+}
+
+impl Depth {
+    fn of(request: &Request<'_>, choice: Option<&Choice<'_>>, dropped: &mut Dropped) -> Self {
+        let bound = request.max_output.as_ref().map(|bound| bound.value);
+        let mut depth = Self {
+            mode: None,
+            effort: None,
+            max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS),
+        };
+        let Some(thinking) = &request.thinking else {
+            return depth;
+        };
+        // The API does not let a model think that is forced to call a tool.
+        let forced = choice.is_some_and(|choice| is_forced(choice.tool));
+        match thinking.value {
+            Thinking::Off | Thinking::Budget(0) => depth.mode = Some(Mode::Disabled),
+            Thinking::Effort(effort) => {
+                depth.effort = Some(effort_name(effort));
+                depth.mode = (!forced).then_some(Mode::Adaptive);
+            }
+            Thinking::Adaptive if !forced => depth.mode = Some(Mode::Adaptive),
+            Thinking::Budget(budget) if !forced => depth.budget(budget, bound),
+            Thinking::Adaptive | Thinking::Budget(_) => {}
+        }
+        if depth.mode.is_none() && depth.effort.is_none() {
+            dropped.hint(Some(thinking));
+        }
+        depth
+    }
+
+    /// Settles the budget, which must be below the bound of all tokens. Where the client set none,
+    /// as much is left for the answer as if it did not think.
+    fn budget(&mut self, budget: u64, bound: Option<u64>) {
+        let budget = budget.max(LEAST_BUDGET);
+        let budget = match bound {
+            Some(bound) => budget.min(bound.saturating_sub(1)),
+            None => budget,
+        };
+        if budget < LEAST_BUDGET {
+            return;
+        }
+        self.mode = Some(Mode::Budget(budget));
+        if bound.is_none() {
+            self.max_tokens = budget.saturating_add(DEFAULT_MAX_TOKENS);
+        }
+    }
+
+    const fn thinks(&self) -> bool {
+        matches!(self.mode, Some(Mode::Adaptive | Mode::Budget(_)))
+    }
+
+    /// Writes how to think, and in the same place what form the answer shall have.
+    fn write(&self, o: &mut ObjectWriter<'_>, schema: Option<&str>) {
+        if let Some(mode) = &self.mode {
+            o.object("thinking", |o| match mode {
+                Mode::Disabled => o.value("type", "disabled"),
+                Mode::Adaptive => o.value("type", "adaptive"),
+                Mode::Budget(tokens) => {
+                    o.value("type", "enabled");
+                    o.value("budget_tokens", tokens);
+                }
+            });
+        }
+        if self.effort.is_none() && schema.is_none() {
+            return;
+        }
+        o.object("output_config", |o| {
+            o.maybe("effort", self.effort);
+            if let Some(schema) = schema {
+                o.object("format", |o| {
+                    o.value("type", "json_schema");
+                    o.raw("schema", schema);
+                });
+            }
+        });
+    }
+}
+
+const fn effort_name(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Minimal | Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        Effort::XHigh => "xhigh",
+    }
+}
+
+/// How the next token is chosen.
+struct Sampling {
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<u64>,
+}
+
+impl Sampling {
+    /// Newer models refuse `temperature` and `top_p` together, and thinking goes with hardly any of
+    /// them. A value of 1 changes nothing, and many clients send it.
+    fn of(request: &Request<'_>, thinks: bool, dropped: &mut Dropped) -> Self {
+        let mut sampling = Self {
+            temperature: None,
+            top_p: None,
+            top_k: None,
+        };
+        if let Some(temperature) = &request.temperature {
+            let value = temperature.value.clamp(0.0, 1.0);
+            if value != temperature.value || (thinks && value < 1.0) {
+                dropped.hint(Some(temperature));
+            }
+            sampling.temperature = (!thinks).then_some(value);
+        }
+        if let Some(top_p) = request.top_p.as_ref().filter(|top_p| top_p.value < 1.0) {
+            if thinks && top_p.value < LEAST_TOP_P_OF_THINKING
+                || sampling.temperature.is_some_and(|value| value < 1.0)
+            {
+                dropped.hint(Some(top_p));
+            } else {
+                sampling.temperature = None;
+                sampling.top_p = Some(top_p.value);
+            }
+        }
+        match &request.top_k {
+            Some(top_k) if thinks => dropped.hint(Some(top_k)),
+            top_k => sampling.top_k = top_k.as_ref().map(|top_k| top_k.value),
+        }
+        sampling
+    }
+
+    fn write(&self, o: &mut ObjectWriter<'_>) {
+        o.maybe("temperature", self.temperature);
+        o.maybe("top_p", self.top_p);
+        o.maybe("top_k", self.top_k);
+    }
+}
+
+/// The tier, as this API calls it.
+fn service_tier(request: &Request<'_>, dropped: &mut Dropped) -> Option<&'static str> {
+    let tier = request.service_tier.as_ref()?;
+    match &*tier.value {
+        "auto" => Some("auto"),
+        "standard_only" | "default" => Some("standard_only"),
+        _ => {
+            dropped.hint(Some(tier));
+            None
+        }
+    }
+}
+
+fn write_cache(o: &mut ObjectWriter<'_>, cache: Option<&Cache<'_>>) {
+    if let Some(cache) = cache {
+        o.object("cache_control", |o| {
+            o.value("type", "ephemeral");
+            o.maybe("ttl", cache.ttl.as_deref());
+        });
+    }
+}
+
+fn write_tool(list: &mut ListWriter<'_>, tool: &Tool<'_>) {
+    list.object(|o| {
+        o.value("name", &tool.name);
+        o.maybe("description", tool.description.as_deref());
+        // A schema must say that it is of an object, even of one without fields.
+        let is_empty = |schema: &str| schema.bytes().all(|b| b"{} \t\r\n".contains(&b));
+        let schema = tool.schema.as_deref().filter(|schema| !is_empty(schema));
+        o.raw(
+            "input_schema",
+            schema.unwrap_or(r#"{"type":"object","properties":{}}"#),
+        );
+        o.maybe("strict", tool.strict.filter(|strict| *strict));
+        write_cache(o, tool.cache.as_ref());
+    });
+}
+
+fn write_conversation(o: &mut ObjectWriter<'_>, conversation: &Conversation<'_, '_>) {
+    if !conversation.system.is_empty() {
+        o.list("system", |list| write_parts(list, &conversation.system));
+    }
+    o.list("messages", |list| {
+        for turn in &conversation.turns {
+            list.object(|o| {
+                o.value("role", if turn.is_user { "user" } else { "assistant" });
+                o.list("content", |list| {
+                    write_parts(list, &turn.results);
+                    write_parts(list, &turn.others);
+                });
+            });
+        }
+    });
+}
+
+fn write_parts(list: &mut ListWriter<'_>, parts: &[&Part<'_>]) {
+    for part in parts {
+        let cache = part.cache.as_ref();
+        match &part.content {
+            Content::Text(text) | Content::Refusal(text) => list.object(|o| {
+                o.value("type", "text");
+                o.value("text", text);
+                write_cache(o, cache);
+            }),
+            Content::Media(media) => list.object(|o| {
+                write_media(o, media);
+                write_cache(o, cache);
+            }),
+            Content::ToolCall(call) => list.object(|o| {
+                write_call(o, &identifier(&call.id), call);
+                write_cache(o, cache);
+            }),
+            Content::ToolResult(result) => list.object(|o| {
+                write_result(o, result);
+                write_cache(o, cache);
+            }),
+            Content::Reasoning(reasoning) => write_reasoning(list, reasoning, false),
+        }
+    }
+}
+
+fn write_media(o: &mut ObjectWriter<'_>, media: &Media<'_>) {
+    let is_image = media.kind == MediaKind::Image;
+    o.value("type", if is_image { "image" } else { "document" });
+    o.object("source", |o| match &media.source {
+        Source::Url(url) => {
+            o.value("type", "url");
+            o.value("url", url);
+        }
+        Source::Base64 { media_type, data } => {
+            o.value("type", "base64");
+            // What many call it, but the API does not.
+            let is_jpg = media_type == "image/jpg";
+            o.value("media_type", if is_jpg { "image/jpeg" } else { media_type });
+            o.value("data", data);
+        }
+        Source::Text(text) => {
+            o.value("type", "text");
+            o.value("media_type", "text/plain");
+            o.value("data", text);
+        }
+        Source::File(id) => {
+            o.value("type", "file");
+            o.value("file_id", id);
+        }
+    });
+    if !is_image {
+        o.maybe("title", media.name.as_deref());
+    }
+}
+
+fn write_result(o: &mut ObjectWriter<'_>, result: &ToolResult<'_>) {
+    o.value("type", "tool_result");
+    o.value("tool_use_id", identifier(&result.call));
+    let blank = |part: &&Part<'_>| matches!(&part.content, Content::Text(text) if !is_said(text));
+    let parts: Vec<_> = result.parts.iter().filter(|part| !blank(part)).collect();
+    if !parts.is_empty() {
+        o.list("content", |list| write_parts(list, &parts));
+    }
+    if result.is_error {
+        o.value("is_error", true);
+    }
+}
+
+/// The id of a call with the characters that the API takes. It only links a result to its call, and
+/// some servers make ids such as `functions.look:0`.
+fn identifier(id: &str) -> Cow<'_, str> {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.chars().all(is_taken) {
+        return Cow::Borrowed(id);
+    }
+    id.chars()
+        .map(|c| if is_taken(c) { c } else { '_' })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! The model between dialects: one form of request, answer and event that each dialect is read into
+//! and written from.
+//!
+//! With it N dialects in and M out take N + M modules, not N × M. It is wider than any of them: what
+//! one dialect can say has its place here, and whether another can say it too is for that one's
+//! encoder to know, which carries it over, or drops it as a hint and says so ([`Dropped`]), or refuses
+//! by naming the field.
+//!
+//! Values are borrowed from the text they were read from wherever they are taken over as they are:
+//! a prompt with megabytes of images is not copied until it is written. What is opaque to a gateway
+//! (schemas, arguments) stays the JSON text it is.
+
+mod event;
+mod request;
+mod response;
+
+pub(crate) use event::{Delta, Event, Opening, StreamTerms};
+pub(crate) use request::{
+    Cache, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
+    Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+};
+pub(crate) use response::{Choice, Finish, Response};
+
+/// Names of the client's fields that the target's API cannot express and that an answer can do
+/// without.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropped(Vec<String>);
+
+impl Dropped {
+    /// Notes a field, once.
+    pub(crate) fn add(&mut self, field: impl Into<String>) {
+        let field = field.into();
+        if !self.0.contains(&field) {
+            self.0.push(field);
+        }
+    }
+
+    /// Notes a field if it was given.
+    pub(crate) fn hint<T>(&mut self, given: Option<&Given<T>>) {
+        if let Some(given) = given {
+            self.add(given.field);
+        }
+    }
+
+    /// The fields, in the order in which they were met.
+    #[must_use]
+    pub fn fields(&self) -> &[String] {
+        &self.0
+    }
+}

@@ -1,0 +1,80 @@
+//! What a model answers, bit by bit.
+//!
+//! Parts of a choice have numbers from 0 in the order in which they open. Decoders open a part before
+//! its first delta and close each before the choice finishes. Several may be open at once: tool calls
+//! whose arguments come interleaved.
+
+use std::borrow::Cow;
+
+use super::Finish;
+use crate::response::{UpstreamError, Usage};
+
+/// Something that happens in a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Event<'a> {
+    /// The first: who answers.
+    Start {
+        id: Cow<'a, str>,
+        model: Cow<'a, str>,
+        /// Seconds since the Unix epoch, in dialects that tell.
+        created: Option<u64>,
+    },
+    /// A part begins.
+    Open {
+        choice: u32,
+        part: u32,
+        opening: Opening<'a>,
+    },
+    /// A part goes on.
+    Delta {
+        choice: u32,
+        part: u32,
+        delta: Delta<'a>,
+    },
+    /// A part is complete.
+    Close { choice: u32, part: u32 },
+    /// A choice is complete.
+    Finish { choice: u32, finish: Finish<'a> },
+    /// Tokens used so far. Later figures replace earlier ones, class by class.
+    Usage(Usage),
+    /// Nothing, to show that the connection lives.
+    Ping,
+    /// The stream is complete.
+    End,
+    /// The stream has failed; nothing follows.
+    Error(UpstreamError),
+}
+
+/// What kind of part begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opening<'a> {
+    Text,
+    Refusal,
+    Reasoning,
+    /// Reasoning that is for the provider alone, all at once.
+    Redacted(Cow<'a, str>),
+    ToolCall {
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+    },
+}
+
+/// How a part goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Delta<'a> {
+    /// More of its text: of text, refusal or reasoning.
+    Text(Cow<'a, str>),
+    /// More of a call's arguments.
+    Arguments(Cow<'a, str>),
+    /// The proof of reasoning, or of the reasoning before a call.
+    Signature(Cow<'a, str>),
+}
+
+/// What the writer of a stream must know of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamTerms {
+    /// The client wants to see the usage, in dialects where it has to ask for that.
+    pub(crate) usage: bool,
+    /// Seconds since the Unix epoch, for dialects that tell when an answer was made.
+    pub(crate) now: u64,
+}

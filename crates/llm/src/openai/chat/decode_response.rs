@@ -1,0 +1,67 @@
+//! From a chat completion.
+
+use super::decode_request::{reasoning, tool_call};
+use crate::canonical::{Choice, Content, Finish, Part, Response};
+use crate::openai;
+use crate::wire::{Fault, Object, Value};
+
+/// Reads an answer.
+///
+/// # Errors
+/// If it is not a chat completion.
+pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
+    let mut object = Value::document(body)?.object()?;
+    let mut choices = object.require("choices", |list| list.list(choice))?;
+    choices.sort_by_key(|(index, _)| *index);
+    Ok(Response {
+        id: object.text("id")?.unwrap_or_default(),
+        model: object.text("model")?.unwrap_or_default(),
+        created: object.take("created", |value| value.count())?,
+        choices: choices.into_iter().map(|(_, choice)| choice).collect(),
+        usage: object
+            .opaque("usage")
+            .and_then(|raw| openai::usage(raw.as_bytes())),
+        service_tier: object.text("service_tier")?,
+    })
+}
+
+fn choice<'a>(value: Value<'a, '_>) -> Result<(u64, Choice<'a>), Fault> {
+    let mut object = value.object()?;
+    let index = object
+        .take("index", |value| value.count())?
+        .unwrap_or_default();
+    let finish = object.text("finish_reason")?;
+    let choice = Choice {
+        parts: object.require("message", |value| answered(&mut value.object()?))?,
+        finish: finish.map(finish_of),
+    };
+    Ok((index, choice))
+}
+
+fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+    let mut parts: Vec<Part<'_>> = reasoning(object)?
+        .into_iter()
+        .map(|reasoning| Part::new(Content::Reasoning(reasoning)))
+        .collect();
+    let text = |object: &mut Object<'a, '_>, name| {
+        let text = object.text(name)?;
+        Ok(text.filter(|text| !text.is_empty()))
+    };
+    parts.extend(text(object, "content")?.map(Part::text));
+    parts.extend(text(object, "refusal")?.map(|text| Part::new(Content::Refusal(text))));
+    let calls = object.take("tool_calls", |list| list.list(tool_call))?;
+    let calls = calls.into_iter().flatten();
+    parts.extend(calls.map(|call| Part::new(Content::ToolCall(call))));
+    Ok(parts)
+}
+
+/// The reason of that name.
+pub(super) fn finish_of(name: std::borrow::Cow<'_, str>) -> Finish<'_> {
+    match &*name {
+        "stop" => Finish::Stop,
+        "length" => Finish::Length,
+        "tool_calls" | "function_call" => Finish::ToolCalls,
+        "content_filter" => Finish::ContentFilter,
+        _ => Finish::Other(name),
+    }
+}

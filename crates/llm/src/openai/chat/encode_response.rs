@@ -1,0 +1,139 @@
+//! To a chat completion.
+
+use crate::canonical::{Choice, Content, Finish, Part, Reasoning, Response, ToolCall};
+use crate::response::Usage;
+use crate::wire::{ListWriter, ObjectWriter, object};
+
+/// Writes an answer. `now`, in seconds since the Unix epoch, is when it was made if it does not say.
+pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
+    object(|o| {
+        o.value("id", &response.id);
+        o.value("object", "chat.completion");
+        o.value("created", response.created.unwrap_or(now));
+        o.value("model", &response.model);
+        o.list("choices", |list| {
+            for (index, choice) in response.choices.iter().enumerate() {
+                list.object(|o| write_choice(index, choice, o));
+            }
+        });
+        if let Some(usage) = &response.usage {
+            o.object("usage", |o| write_usage(usage, o));
+        }
+        o.maybe("service_tier", response.service_tier.as_deref());
+    })
+}
+
+fn write_choice(index: usize, choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
+    o.value("index", index);
+    o.object("message", |o| write_message(&choice.parts, o));
+    o.null("logprobs");
+    let finish = choice.finish.as_ref().map(finish_name);
+    o.value("finish_reason", finish.unwrap_or("stop"));
+}
+
+fn write_message(parts: &[Part<'_>], o: &mut ObjectWriter<'_>) {
+    let (mut text, mut refusal) = (None::<String>, None::<String>);
+    let (mut thoughts, mut calls) = (Vec::new(), Vec::new());
+    for part in parts {
+        match &part.content {
+            Content::Text(more) => text.get_or_insert_default().push_str(more),
+            Content::Refusal(more) => refusal.get_or_insert_default().push_str(more),
+            Content::Reasoning(reasoning) => thoughts.push(reasoning),
+            Content::ToolCall(call) => calls.push(call),
+            Content::Media(_) | Content::ToolResult(_) => {}
+        }
+    }
+    o.value("role", "assistant");
+    o.value("content", text);
+    o.value("refusal", refusal);
+    write_reasoning(&thoughts, o);
+    if !calls.is_empty() {
+        o.list("tool_calls", |list| {
+            calls
+                .iter()
+                .for_each(|call| list.object(|o| write_call(call, o)));
+        });
+    }
+}
+
+fn write_reasoning(thoughts: &[&Reasoning<'_>], o: &mut ObjectWriter<'_>) {
+    let texts: Vec<_> = thoughts
+        .iter()
+        .filter_map(|one| one.text.as_deref())
+        .collect();
+    if !texts.is_empty() {
+        o.value("reasoning_content", texts.concat());
+    }
+    let signed = |one: &&&Reasoning<'_>| one.signature.is_some() || one.redacted.is_some();
+    if thoughts.iter().any(|one| signed(&one)) {
+        o.list("reasoning_details", |list| {
+            thoughts.iter().for_each(|one| write_detail(one, list));
+        });
+    }
+}
+
+/// Writes thoughts with their proof, in OpenRouter's form.
+pub(super) fn write_detail(reasoning: &Reasoning<'_>, list: &mut ListWriter<'_>) {
+    list.object(|o| match &reasoning.redacted {
+        Some(data) => {
+            o.value("type", "reasoning.encrypted");
+            o.value("data", data);
+        }
+        None => {
+            o.value("type", "reasoning.text");
+            o.maybe("text", reasoning.text.as_deref());
+            o.maybe("signature", reasoning.signature.as_deref());
+        }
+    });
+}
+
+fn write_call(call: &ToolCall<'_>, o: &mut ObjectWriter<'_>) {
+    o.value("id", &call.id);
+    o.value("type", "function");
+    o.object("function", |o| {
+        o.value("name", &call.name);
+        o.value("arguments", &call.arguments);
+    });
+    if let Some(signature) = &call.signature {
+        write_signature(signature, o);
+    }
+}
+
+/// Writes the proof of the thoughts behind a call, in Google's form.
+pub(super) fn write_signature(signature: &str, o: &mut ObjectWriter<'_>) {
+    o.object("extra_content", |o| {
+        o.object("google", |o| o.value("thought_signature", signature));
+    });
+}
+
+/// The name of a reason. There are no others: clients match on these.
+pub(super) const fn finish_name(finish: &Finish<'_>) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::StopSequence(_) | Finish::Pause | Finish::Other(_) => "stop",
+        Finish::Length => "length",
+        Finish::ToolCalls => "tool_calls",
+        Finish::Refusal | Finish::ContentFilter => "content_filter",
+    }
+}
+
+/// Writes what was used. Classes that were not reported are left out.
+pub(super) fn write_usage(usage: &Usage, o: &mut ObjectWriter<'_>) {
+    let (input, output) = (
+        usage.input.unwrap_or_default(),
+        usage.output.unwrap_or_default(),
+    );
+    o.value("prompt_tokens", input);
+    o.value("completion_tokens", output);
+    o.value("total_tokens", input.saturating_add(output));
+    if let Some(cached) = usage.cached_input {
+        o.object("prompt_tokens_details", |o| {
+            o.value("cached_tokens", cached);
+            o.maybe("cache_write_tokens", usage.cache_write);
+        });
+    }
+    if let Some(reasoning) = usage.reasoning {
+        o.object("completion_tokens_details", |o| {
+            o.value("reasoning_tokens", reasoning);
+        });
+    }
+}

@@ -1,0 +1,263 @@
+//! To the chunks of a chat completion.
+
+use super::encode_response::{finish_name, write_detail, write_signature, write_usage};
+use crate::canonical::{Delta, Event, Opening, Reasoning, StreamTerms};
+use crate::error::{ApiError, ErrorKind};
+use crate::openai::{END_OF_STREAM, error_body};
+use crate::response::{UpstreamError, Usage};
+use crate::sse;
+use crate::wire::{ListWriter, ObjectWriter, append_object};
+
+/// Writes a stream, event by event.
+#[derive(Debug)]
+pub(crate) struct StreamEncoder {
+    terms: StreamTerms,
+    id: Box<str>,
+    model: Box<str>,
+    created: u64,
+    usage: Usage,
+    choices: Vec<Choice>,
+}
+
+/// One of the answers, as far as it has been written.
+#[derive(Debug, Default)]
+struct Choice {
+    index: u32,
+    /// The parts that are calls, each with whether it has had arguments: their place here is the
+    /// number that a chunk has for them.
+    calls: Vec<(u32, bool)>,
+    refusals: Vec<u32>,
+    thoughts: Vec<u32>,
+}
+
+impl Choice {
+    /// The number of a call.
+    fn number(&self, part: u32) -> Option<usize> {
+        self.calls.iter().position(|(call, _)| *call == part)
+    }
+}
+
+impl StreamEncoder {
+    /// Begins a stream.
+    pub(crate) fn new(terms: StreamTerms) -> Self {
+        Self {
+            terms,
+            id: Box::default(),
+            model: Box::default(),
+            created: terms.now,
+            usage: Usage::default(),
+            choices: Vec::new(),
+        }
+    }
+
+    /// Appends the chunks that say what has happened.
+    pub(crate) fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model, created } => {
+                self.id = Box::from(&**id);
+                self.model = Box::from(&**model);
+                self.created = created.unwrap_or(self.terms.now);
+            }
+            Event::Open {
+                choice,
+                part,
+                opening,
+            } => self.open(*choice, *part, opening, out),
+            Event::Delta {
+                choice,
+                part,
+                delta,
+            } => self.delta(*choice, *part, delta, out),
+            Event::Close { choice, part } => self.close(*choice, *part, out),
+            Event::Finish { choice, finish } => {
+                self.begin(*choice, out);
+                let reason = Some(finish_name(finish));
+                self.write(*choice, reason, |_| {}, out);
+            }
+            Event::Usage(usage) => self.usage.update(*usage),
+            Event::Ping => out.extend_from_slice(b": ping\n\n"),
+            Event::End => self.end(out),
+            Event::Error(error) => write_error(error, out),
+        }
+    }
+
+    /// The answer with that index; its first chunk is written if it is new.
+    fn begin(&mut self, index: u32, out: &mut Vec<u8>) -> usize {
+        if let Some(at) = self.choices.iter().position(|one| one.index == index) {
+            return at;
+        }
+        self.choices.push(Choice {
+            index,
+            ..Choice::default()
+        });
+        let first = |delta: &mut ObjectWriter<'_>| {
+            delta.value("role", "assistant");
+            delta.value("content", "");
+        };
+        self.write(index, None, first, out);
+        self.choices.len() - 1
+    }
+
+    fn open(&mut self, index: u32, part: u32, opening: &Opening<'_>, out: &mut Vec<u8>) {
+        let at = self.begin(index, out);
+        let Some(choice) = self.choices.get_mut(at) else {
+            return;
+        };
+        match opening {
+            Opening::Text => {}
+            Opening::Refusal => choice.refusals.push(part),
+            Opening::Reasoning => choice.thoughts.push(part),
+            Opening::Redacted(data) => {
+                let thought = Reasoning {
+                    redacted: Some(data.clone()),
+                    ..Reasoning::default()
+                };
+                self.write_thought(index, &thought, out);
+            }
+            Opening::ToolCall { id, name } => {
+                choice.calls.push((part, false));
+                let number = choice.calls.len() - 1;
+                let opened = |o: &mut ObjectWriter<'_>| {
+                    o.value("id", id);
+                    o.value("type", "function");
+                    o.object("function", |o| {
+                        o.value("name", name);
+                        o.value("arguments", "");
+                    });
+                };
+                self.write_call(index, number, opened, out);
+            }
+        }
+    }
+
+    fn delta(&mut self, index: u32, part: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        let at = self.begin(index, out);
+        let Some(choice) = self.choices.get_mut(at) else {
+            return;
+        };
+        let number = choice.number(part);
+        match (delta, number) {
+            (Delta::Text(text), _) => {
+                let field = if choice.thoughts.contains(&part) {
+                    "reasoning_content"
+                } else if choice.refusals.contains(&part) {
+                    "refusal"
+                } else {
+                    "content"
+                };
+                self.write(index, None, |o| o.value(field, text), out);
+            }
+            (Delta::Arguments(text), Some(number)) => {
+                if let Some((_, given)) = choice.calls.get_mut(number) {
+                    *given = true;
+                }
+                self.write_arguments(index, number, text, out);
+            }
+            (Delta::Signature(signature), Some(number)) => {
+                let signed = |o: &mut ObjectWriter<'_>| write_signature(signature, o);
+                self.write_call(index, number, signed, out);
+            }
+            (Delta::Signature(signature), None) => {
+                let thought = Reasoning {
+                    signature: Some(signature.clone()),
+                    ..Reasoning::default()
+                };
+                self.write_thought(index, &thought, out);
+            }
+            (Delta::Arguments(_), None) => {}
+        }
+    }
+
+    /// A call without arguments has an empty object of them: clients parse what they get.
+    fn close(&mut self, index: u32, part: u32, out: &mut Vec<u8>) {
+        let choice = self.choices.iter().find(|one| one.index == index);
+        let Some((choice, number)) = choice.and_then(|one| Some((one, one.number(part)?))) else {
+            return;
+        };
+        if choice.calls.get(number).is_some_and(|(_, given)| !given) {
+            self.write_arguments(index, number, "{}", out);
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if self.terms.usage && self.usage != Usage::default() {
+            let usage = self.usage;
+            self.frame(out, |o| {
+                o.list("choices", |_| {});
+                o.object("usage", |o| write_usage(&usage, o));
+            });
+        }
+        out.extend_from_slice(&END_OF_STREAM);
+    }
+
+    fn write_arguments(&self, index: u32, number: usize, text: &str, out: &mut Vec<u8>) {
+        let more = |o: &mut ObjectWriter<'_>| {
+            o.object("function", |o| o.value("arguments", text));
+        };
+        self.write_call(index, number, more, out);
+    }
+
+    fn write_call(
+        &self,
+        index: u32,
+        number: usize,
+        fields: impl FnOnce(&mut ObjectWriter<'_>),
+        out: &mut Vec<u8>,
+    ) {
+        let call = |list: &mut ListWriter<'_>| {
+            list.object(|o| {
+                o.value("index", number);
+                fields(o);
+            });
+        };
+        self.write(index, None, |o| o.list("tool_calls", call), out);
+    }
+
+    fn write_thought(&self, index: u32, thought: &Reasoning<'_>, out: &mut Vec<u8>) {
+        let detail = |list: &mut ListWriter<'_>| write_detail(thought, list);
+        self.write(index, None, |o| o.list("reasoning_details", detail), out);
+    }
+
+    /// Writes a chunk of one answer.
+    fn write(
+        &self,
+        index: u32,
+        finish: Option<&str>,
+        delta: impl FnOnce(&mut ObjectWriter<'_>),
+        out: &mut Vec<u8>,
+    ) {
+        self.frame(out, |o| {
+            o.list("choices", |list| {
+                list.object(|o| {
+                    o.value("index", index);
+                    o.object("delta", delta);
+                    o.value("finish_reason", finish);
+                });
+            });
+        });
+    }
+
+    fn frame(&self, out: &mut Vec<u8>, rest: impl FnOnce(&mut ObjectWriter<'_>)) {
+        out.extend_from_slice(b"data: ");
+        append_object(out, |o| {
+            o.value("id", &self.id);
+            o.value("object", "chat.completion.chunk");
+            o.value("created", self.created);
+            o.value("model", &self.model);
+            rest(o);
+        });
+        out.extend_from_slice(b"\n\n");
+    }
+}
+
+fn write_error(error: &UpstreamError, out: &mut Vec<u8>) {
+    let kind = error
+        .status
+        .map_or(ErrorKind::Upstream, ErrorKind::of_status);
+    let error = ApiError {
+        code: error.code.clone(),
+        param: error.param.clone(),
+        ..ApiError::new(kind, error.message.clone())
+    };
+    out.extend_from_slice(&sse::encode(None, &error_body(&error)));
+}

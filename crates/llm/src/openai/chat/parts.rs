@@ -1,0 +1,258 @@
+//! Parts of messages.
+
+use std::borrow::Cow;
+
+use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Source};
+use crate::wire::{Fault, ListWriter, Value};
+
+/// Reads the content of a message: a text or a list of parts.
+pub(super) fn decode<'a>(value: Value<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+    if value.is_list() {
+        return value.list(part);
+    }
+    let text = value.text()?;
+    Ok(vec![Part::text(text)])
+}
+
+/// Reads a mark for a cache.
+pub(super) fn cache<'a>(value: Value<'a, '_>) -> Result<Cache<'a>, Fault> {
+    let ttl = value.object()?.text("ttl")?;
+    Ok(Cache { ttl })
+}
+
+/// Reads Google's proof of the thoughts behind a call.
+pub(super) fn google_signature<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
+    let google = |value: Value<'a, '_>| value.object()?.text("thought_signature");
+    Ok(value.object()?.take("google", google)?.flatten())
+}
+
+fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
+    let mut object = value.object()?;
+    let cache = object.take("cache_control", cache)?;
+    let kind = object.require_text("type")?;
+    let content = match &*kind {
+        "text" => {
+            object.ignore(&["annotations"]);
+            Content::Text(object.require_text("text")?)
+        }
+        "refusal" => Content::Refusal(object.require_text("refusal")?),
+        "image_url" => Content::Media(object.require("image_url", image)?),
+        "video_url" => Content::Media(object.require("video_url", video)?),
+        "input_audio" => Content::Media(object.require("input_audio", audio)?),
+        "file" => Content::Media(object.require("file", file)?),
+        other => {
+            let message = format!("`{other}` is no kind of content that is understood");
+            return Err(object.fault("type", message));
+        }
+    };
+    object.finish()?;
+    Ok(Part { content, cache })
+}
+
+fn image<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    // Some clients send the bare URL.
+    if value.is_text() {
+        return Ok(media(MediaKind::Image, located(value.text()?)));
+    }
+    let mut object = value.object()?;
+    let source = located(object.require_text("url")?);
+    Ok(Media {
+        detail: object.text("detail")?,
+        ..media(MediaKind::Image, source)
+    })
+}
+
+fn video<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    let url = value.object()?.require_text("url")?;
+    Ok(media(MediaKind::Video, located(url)))
+}
+
+fn audio<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    let mut object = value.object()?;
+    let format = object.require_text("format")?;
+    let media_type = match &*format {
+        "mp3" => Cow::Borrowed("audio/mpeg"),
+        other => Cow::Owned(format!("audio/{other}")),
+    };
+    let data = object.require_text("data")?;
+    Ok(media(MediaKind::Audio, Source::Base64 { media_type, data }))
+}
+
+fn file<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    let mut object = value.object()?;
+    let name = object.text("filename")?;
+    let source = match (object.text("file_data")?, object.text("file_id")?) {
+        (Some(data), _) => located(data),
+        (None, Some(id)) => Source::File(id),
+        (None, None) => return Err(object.fault("file_data", "is missing")),
+    };
+    object.finish()?;
+    Ok(Media {
+        name,
+        ..media(MediaKind::Document, source)
+    })
+}
+
+fn media<'a>(kind: MediaKind, source: Source<'a>) -> Media<'a> {
+    Media {
+        kind,
+        source,
+        name: None,
+        detail: None,
+    }
+}
+
+/// What a URL points to, which with `data:` is in the request itself (RFC 2397).
+fn located(url: Cow<'_, str>) -> Source<'_> {
+    match url {
+        Cow::Borrowed(url) => match data_url(url) {
+            Some((media_type, data)) => Source::Base64 {
+                media_type: media_type.into(),
+                data: data.into(),
+            },
+            None => Source::Url(url.into()),
+        },
+        Cow::Owned(url) => match data_url(&url) {
+            Some((media_type, data)) => Source::Base64 {
+                media_type: media_type.to_owned().into(),
+                data: data.to_owned().into(),
+            },
+            None => Source::Url(url.into()),
+        },
+    }
+}
+
+/// Media type and base64 of a `data:` URL.
+fn data_url(url: &str) -> Option<(&str, &str)> {
+    let scheme = url.get(..5)?;
+    let rest = url
+        .get(5..)
+        .filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
+    let (kind, data) = rest.split_once(',')?;
+    let kind = kind.strip_suffix(";base64")?;
+    let media_type = kind.split(';').next().unwrap_or_default();
+    Some((media_type, data))
+}
+
+/// Whether the parts say what one text says.
+pub(super) fn is_text_alone(parts: &[Part<'_>]) -> bool {
+    matches!(
+        parts,
+        [Part {
+            content: Content::Text(_),
+            ..
+        }]
+    )
+}
+
+/// Writes a part of what a user or the system says.
+pub(super) fn encode(
+    part: &Part<'_>,
+    list: &mut ListWriter<'_>,
+    dropped: &mut Dropped,
+) -> Result<(), Fault> {
+    if part.cache.is_some() {
+        dropped.add("cache_control");
+    }
+    match &part.content {
+        Content::Text(text) => {
+            write_text(list, text);
+            Ok(())
+        }
+        Content::Media(media) => encode_media(media, list),
+        Content::ToolCall(_) => Err(misplaced("a tool call")),
+        Content::ToolResult(_) => Err(misplaced("a tool's result")),
+        Content::Reasoning(_) => Err(misplaced("reasoning")),
+        Content::Refusal(_) => Err(misplaced("a refusal")),
+    }
+}
+
+fn misplaced(what: &str) -> Fault {
+    Fault::new(
+        "messages",
+        format!("hold {what} in a place where it cannot stand"),
+    )
+}
+
+pub(super) fn write_text(list: &mut ListWriter<'_>, text: &str) {
+    list.object(|o| {
+        o.value("type", "text");
+        o.value("text", text);
+    });
+}
+
+fn encode_media(media: &Media<'_>, list: &mut ListWriter<'_>) -> Result<(), Fault> {
+    match (media.kind, &media.source) {
+        (_, Source::File(_)) => Err(cannot(media, "that was uploaded to another provider")),
+        (_, Source::Text(text)) => {
+            write_text(list, text);
+            Ok(())
+        }
+        (MediaKind::Image, source) => {
+            write_image(list, &url_of(source), media.detail.as_deref());
+            Ok(())
+        }
+        (MediaKind::Audio, Source::Base64 { media_type, data }) => {
+            let format = audio_format(media_type).ok_or_else(|| cannot(media, "of this type"))?;
+            list.object(|o| {
+                o.value("type", "input_audio");
+                o.object("input_audio", |o| {
+                    o.value("data", data);
+                    o.value("format", format);
+                });
+            });
+            Ok(())
+        }
+        (MediaKind::Document, Source::Base64 { .. }) => {
+            let name = media.name.as_deref().unwrap_or("document.pdf");
+            list.object(|o| {
+                o.value("type", "file");
+                o.object("file", |o| {
+                    o.value("filename", name);
+                    o.value("file_data", url_of(&media.source));
+                });
+            });
+            Ok(())
+        }
+        (MediaKind::Audio | MediaKind::Document, Source::Url(_)) => {
+            Err(cannot(media, "by its URL: send it in the request"))
+        }
+        (MediaKind::Video, _) => Err(cannot(media, "at all")),
+    }
+}
+
+fn write_image(list: &mut ListWriter<'_>, url: &str, detail: Option<&str>) {
+    list.object(|o| {
+        o.value("type", "image_url");
+        o.object("image_url", |o| {
+            o.value("url", url);
+            o.maybe("detail", detail);
+        });
+    });
+}
+
+fn cannot(media: &Media<'_>, how: &str) -> Fault {
+    let what = media.kind.name();
+    Fault::new(
+        "messages",
+        format!("hold {what}, which the API of this model does not take {how}"),
+    )
+}
+
+fn url_of<'m>(source: &'m Source<'_>) -> Cow<'m, str> {
+    match source {
+        Source::Url(url) => Cow::Borrowed(&**url),
+        Source::Base64 { media_type, data } => {
+            Cow::Owned(["data:", &**media_type, ";base64,", &**data].concat())
+        }
+        Source::Text(text) | Source::File(text) => Cow::Borrowed(&**text),
+    }
+}
+
+fn audio_format(media_type: &str) -> Option<&str> {
+    match media_type {
+        "audio/mpeg" | "audio/mp3" => Some("mp3"),
+        "audio/wav" | "audio/x-wav" | "audio/wave" => Some("wav"),
+        _ => None,
+    }
+}

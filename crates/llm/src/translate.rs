@@ -1,0 +1,116 @@
+//! From one dialect to another, through the canonical model.
+//!
+//! A [`Pair`] is a client's API and the API of the backend that was chosen for it. Requests and plain
+//! answers are translated whole, streams event by event as they come.
+
+mod form;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use crate::response::Usage;
+use crate::{Api, Dialect};
+use form::Form;
+
+pub use crate::canonical::Dropped;
+pub use crate::wire::Fault;
+pub use stream::{BadStream, StreamTranslator};
+
+/// Two APIs, of which one is to be answered by the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    client: Form,
+    upstream: Form,
+}
+
+/// A request in the dialect of the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslatedRequest {
+    /// The body.
+    pub body: Bytes,
+    /// What could not be said, and was a hint.
+    pub dropped: Dropped,
+}
+
+/// An answer in the dialect of the client, and what it reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslatedAnswer {
+    /// The body.
+    pub body: Bytes,
+    /// The model, as the upstream names it.
+    pub model: Option<String>,
+    /// Tokens used, if it was reported.
+    pub usage: Option<Usage>,
+}
+
+/// How a client's request gets to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The backend speaks the client's dialect: its bytes are passed on.
+    PassedOn,
+    /// Through the canonical model.
+    Translated(Pair),
+}
+
+impl Way {
+    /// The way from a client that asks at `client` to a backend of `dialect`; `None` if that has
+    /// nothing like it.
+    #[must_use]
+    pub fn of(client: Api, dialect: Dialect) -> Option<Self> {
+        if client.dialect == dialect {
+            return Some(Self::PassedOn);
+        }
+        Pair::of(client, dialect).map(Self::Translated)
+    }
+}
+
+impl Pair {
+    /// The pair that lets `client` be answered by an upstream that speaks `dialect`; `None` if that
+    /// has nothing like it.
+    fn of(client: Api, dialect: Dialect) -> Option<Self> {
+        Some(Self {
+            client: Form::of(client)?,
+            upstream: Form::of_dialect(dialect),
+        })
+    }
+
+    /// The API that the upstream is asked by.
+    #[must_use]
+    pub const fn upstream(self) -> Api {
+        self.upstream.api()
+    }
+
+    /// Translates a request; `model` is the name that the upstream knows, where it is another.
+    ///
+    /// # Errors
+    /// The field that is at fault, or that the upstream's API cannot express.
+    pub fn request(self, body: &[u8], model: Option<&str>) -> Result<TranslatedRequest, Fault> {
+        let mut request = self.client.decode_request(body)?;
+        if let Some(model) = model {
+            request.model = model.into();
+        }
+        let mut dropped = Dropped::default();
+        let body = self.upstream.encode_request(&request, &mut dropped)?;
+        Ok(TranslatedRequest {
+            body: body.into(),
+            dropped,
+        })
+    }
+
+    /// Translates a plain answer. `now`, in seconds since the Unix epoch, is when it was made if it
+    /// does not say.
+    ///
+    /// # Errors
+    /// If it is not an answer of the upstream's API.
+    pub fn answer(self, body: &[u8], now: u64) -> Result<TranslatedAnswer, Fault> {
+        let response = self.upstream.decode_response(body)?;
+        Ok(TranslatedAnswer {
+            body: self.client.encode_response(&response, now).into(),
+            model: Some(response.model.to_string()).filter(|model| !model.is_empty()),
+            usage: response.usage,
+        })
+    }
+}

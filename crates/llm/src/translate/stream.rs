@@ -1,0 +1,171 @@
+//! Streams, as they come.
+
+use bytes::Bytes;
+
+use super::Pair;
+use super::form::{StreamDecoder, StreamEncoder};
+use crate::canonical::{Event, Opening, StreamTerms};
+use crate::response::{Ended, StreamReport, UpstreamError, Usage};
+use crate::scan::MAX_MODEL_BYTES;
+use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
+use crate::wire::Fault;
+
+/// Why a stream cannot be read on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadStream {
+    /// An event exceeds its bound.
+    #[error(transparent)]
+    TooLong(#[from] FrameTooLong),
+    /// An event is none of the API.
+    #[error("an event of the stream is none of its API: {0}")]
+    Malformed(#[from] Fault),
+}
+
+/// Translates a streamed answer and watches it go by.
+#[derive(Debug)]
+pub struct StreamTranslator {
+    frames: Decoder,
+    decoder: StreamDecoder,
+    writer: Writer,
+}
+
+/// What is written of a stream and noted of it.
+#[derive(Debug)]
+struct Writer {
+    encoder: StreamEncoder,
+    out: Vec<u8>,
+    begun: bool,
+    done: bool,
+    /// Answers that are to come and that have.
+    choices: u64,
+    finished: u64,
+    content_events: u64,
+    model: Option<String>,
+    usage: Option<Usage>,
+    error: Option<UpstreamError>,
+}
+
+impl StreamTranslator {
+    /// Begins a stream of so many answers (0 counts as 1). `usage`: the client has asked to see it.
+    /// `now`, in seconds since the Unix epoch, is when the answer was made if it does not say.
+    #[must_use]
+    pub fn new(pair: Pair, choices: u64, usage: bool, now: u64) -> Self {
+        Self {
+            frames: Decoder::new(DEFAULT_MAX_FRAME),
+            decoder: pair.upstream.stream_decoder(),
+            writer: Writer {
+                encoder: pair.client.stream_encoder(StreamTerms { usage, now }),
+                out: Vec::new(),
+                begun: false,
+                done: false,
+                choices: choices.max(1),
+                finished: 0,
+                content_events: 0,
+                model: None,
+                usage: None,
+                error: None,
+            },
+        }
+    }
+
+    /// Takes the next chunk of any length and appends what it says in the client's dialect.
+    ///
+    /// # Errors
+    /// If the stream cannot be read on.
+    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), BadStream> {
+        self.frames.push(chunk);
+        let mut read = || {
+            while let Some(frame) = self.frames.next_frame()? {
+                translate(&mut self.decoder, &mut self.writer, &frame)?;
+            }
+            Ok(())
+        };
+        let result = read();
+        self.writer.flush(out);
+        result
+    }
+
+    /// Whether the answer has begun.
+    #[must_use]
+    pub const fn begun(&self) -> bool {
+        self.writer.begun
+    }
+
+    /// The error that the stream has reported.
+    #[must_use]
+    pub const fn error(&self) -> Option<&UpstreamError> {
+        self.writer.error.as_ref()
+    }
+
+    /// Ends the watch at the end of the bytes.
+    pub fn finish(mut self, out: &mut Vec<Bytes>) -> StreamReport {
+        if let Some(last) = self.frames.finish() {
+            // What is cut off says nothing.
+            let _ = translate(&mut self.decoder, &mut self.writer, &last);
+        }
+        // A server that leaves out its end mark after all answers are complete is forgiven.
+        if self.writer.is_complete() && !self.writer.done {
+            self.writer.event(&Event::End);
+        }
+        self.writer.flush(out);
+        let Writer {
+            done,
+            content_events,
+            model,
+            usage,
+            error,
+            ..
+        } = self.writer;
+        StreamReport {
+            ended: match (error, done) {
+                (Some(error), _) => Ended::Failed(error),
+                (None, true) => Ended::Complete,
+                (None, false) => Ended::Truncated,
+            },
+            model,
+            usage,
+            content_events,
+        }
+    }
+}
+
+fn translate(decoder: &mut StreamDecoder, writer: &mut Writer, frame: &Frame) -> Result<(), Fault> {
+    let Some(data) = frame.data() else {
+        return Ok(());
+    };
+    decoder.event(frame.event(), &data, &mut |event| writer.event(&event))
+}
+
+impl Writer {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { model, .. } if !model.is_empty() && model.len() <= MAX_MODEL_BYTES => {
+                self.model = Some(model.to_string());
+            }
+            Event::Delta { .. }
+            | Event::Open {
+                opening: Opening::ToolCall { .. } | Opening::Redacted(_),
+                ..
+            } => {
+                self.begun = true;
+                self.content_events += 1;
+            }
+            Event::Usage(usage) => self.usage.get_or_insert_default().update(*usage),
+            Event::Finish { .. } => self.finished += 1,
+            Event::End => self.done = true,
+            Event::Error(error) => self.error = Some(error.clone()),
+            _ => {}
+        }
+        self.encoder.event(event, &mut self.out);
+    }
+
+    const fn is_complete(&self) -> bool {
+        self.error.is_none() && self.finished >= self.choices
+    }
+
+    fn flush(&mut self, out: &mut Vec<Bytes>) {
+        if !self.out.is_empty() {
+            out.push(std::mem::take(&mut self.out).into());
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Reading.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::error::{ApiError, ErrorKind};
+
+/// Why a value is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {message}")]
+pub struct Fault {
+    /// The path of the field, such as `messages[2].content[0].type`; empty for the whole document.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(field: impl fmt::Display, message: impl Into<String>) -> Self {
+        Self {
+            field: field.to_string(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        let error = Self::new(ErrorKind::InvalidRequest, fault.to_string());
+        if fault.field.is_empty() {
+            error
+        } else {
+            error.with_param(fault.field)
+        }
+    }
+}
+
+/// Where a value stands. A chain of borrowed steps, which costs nothing until it is written out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Path<'p> {
+    Root,
+    Field(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Field(Path::Root, name) => f.write_str(name),
+            Path::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// A value as it is written, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'a, 'p> {
+    raw: &'a str,
+    path: Path<'p>,
+}
+
+impl<'a> Value<'a, 'static> {
+    /// The value of a whole document.
+    ///
+    /// # Errors
+    /// If it is not one JSON document.
+    pub(crate) fn document(text: &'a [u8]) -> Result<Self, Fault> {
+        match serde_json::from_slice::<&RawValue>(text) {
+            Ok(raw) => Ok(Self {
+                raw: raw.get(),
+                path: Path::Root,
+            }),
+            Err(error) => Err(Fault::new("", format!("is not JSON: {error}"))),
+        }
+    }
+}
+
+impl<'a, 'p> Value<'a, 'p> {
+    /// The value as it is written.
+    pub(crate) fn raw(self) -> &'a str {
+        self.raw
+    }
+
+    pub(crate) fn is_text(self) -> bool {
+        self.raw.starts_with('"')
+    }
+
+    pub(crate) fn is_list(self) -> bool {
+        self.raw.starts_with('[')
+    }
+
+    pub(crate) fn is_object(self) -> bool {
+        self.raw.starts_with('{')
+    }
+
+    /// A fault of this value.
+    pub(crate) fn fault(self, message: impl Into<String>) -> Fault {
+        Fault::new(self.path, message)
+    }
+
+    /// A fault of a value that should be something else.
+    pub(crate) fn expected(self, what: &str) -> Fault {
+        self.fault(format!("must be {what}, not {}", self.kind()))
+    }
+
+    fn kind(self) -> &'static str {
+        match self.raw.as_bytes().first() {
+            Some(b'"') => "a string",
+            Some(b'[') => "a list",
+            Some(b'{') => "an object",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    fn parse<T: Deserialize<'a>>(self, what: &str) -> Result<T, Fault> {
+        serde_json::from_str(self.raw).map_err(|_| self.expected(what))
+    }
+
+    /// Text; borrowed unless something in it is escaped.
+    pub(crate) fn text(self) -> Result<Cow<'a, str>, Fault> {
+        self.parse::<Text<'a>>("a string").map(|text| text.0)
+    }
+
+    pub(crate) fn boolean(self) -> Result<bool, Fault> {
+        self.parse("a boolean")
+    }
+
+    pub(crate) fn number(self) -> Result<f64, Fault> {
+        self.parse("a number")
+    }
+
+    /// A count; a float without a fraction is one.
+    pub(crate) fn count(self) -> Result<u64, Fault> {
+        if let Ok(count) = serde_json::from_str(self.raw) {
+            return Ok(count);
+        }
+        let number: f64 = self.parse("a whole number that is not negative")?;
+        if number >= 0.0 && number.fract() == 0.0 && number < 9e15 {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole, not negative, below 2^53"
+            )]
+            return Ok(number as u64);
+        }
+        Err(self.fault("must be a whole number that is not negative"))
+    }
+
+    pub(crate) fn integer(self) -> Result<i64, Fault> {
+        self.parse("a whole number")
+    }
+
+    /// The text of an object, opaque.
+    pub(crate) fn opaque_object(self) -> Result<Cow<'a, str>, Fault> {
+        if self.is_object() {
+            Ok(Cow::Borrowed(self.raw))
+        } else {
+            Err(self.expected("an object"))
+        }
+    }
+
+    /// The fields of an object. Of a repeated field the last counts.
+    pub(crate) fn object(self) -> Result<Object<'a, 'p>, Fault> {
+        let fields: Fields<'a> = self.parse("an object")?;
+        Ok(Object {
+            fields: fields.0,
+            path: self.path,
+        })
+    }
+
+    /// Reads each item of a list.
+    pub(crate) fn each(
+        self,
+        mut read: impl FnMut(Value<'a, '_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let items: Items<'a> = self.parse("a list")?;
+        items.0.iter().enumerate().try_for_each(|(index, raw)| {
+            read(Value {
+                raw: raw.get(),
+                path: Path::Index(&self.path, index),
+            })
+        })
+    }
+
+    /// The items of a list.
+    pub(crate) fn list<T>(
+        self,
+        mut read: impl FnMut(Value<'a, '_>) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, Fault> {
+        let mut items = Vec::new();
+        self.each(|item| {
+            items.push(read(item)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+}
+
+/// The fields of an object, of which some have been taken.
+#[derive(Debug)]
+pub(crate) struct Object<'a, 'p> {
+    fields: SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>,
+    path: Path<'p>,
+}
+
+impl<'a, 'p> Object<'a, 'p> {
+    /// A fault of one of its fields.
+    pub(crate) fn fault(&self, name: &str, message: impl Into<String>) -> Fault {
+        Fault::new(Path::Field(&self.path, name), message)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<&'a RawValue> {
+        let mut found = None;
+        self.fields.retain(|(key, raw)| {
+            let this = key == name;
+            if this {
+                found = Some(*raw);
+            }
+            !this
+        });
+        found
+    }
+
+    /// Whether the field is there and not `null`, taken or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields
+            .iter()
+            .any(|(key, raw)| key == name && raw.get() != "null")
+    }
+
+    /// Takes a field and reads it; `None` if it is absent or `null`.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value<'a, '_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let raw = self.remove(name).filter(|raw| raw.get() != "null");
+        raw.map(|raw| {
+            read(Value {
+                raw: raw.get(),
+                path: Path::Field(&self.path, name),
+            })
+        })
+        .transpose()
+    }
+
+    /// Takes a field that must be there.
+    pub(crate) fn require<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value<'a, '_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.take(name, read)?
+            .ok_or_else(|| self.fault(name, "is missing"))
+    }
+
+    /// Takes a text that may be absent.
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Fault> {
+        self.take(name, |value| value.text())
+    }
+
+    /// Takes a text that must be there.
+    pub(crate) fn require_text(&mut self, name: &str) -> Result<Cow<'a, str>, Fault> {
+        self.require(name, |value| value.text())
+    }
+
+    /// Takes a field as it is written.
+    pub(crate) fn opaque(&mut self, name: &str) -> Option<&'a str> {
+        self.remove(name)
+            .map(RawValue::get)
+            .filter(|raw| *raw != "null")
+    }
+
+    /// Takes fields that say nothing that must be carried over.
+    pub(crate) fn ignore(&mut self, names: &[&str]) {
+        self.fields.retain(|(key, _)| !names.contains(&&**key));
+    }
+
+    /// What nobody has taken, other than `null`.
+    pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        let fields = self.fields.into_iter();
+        let fields = fields.map(|(key, raw)| (key, raw.get()));
+        fields.filter(|(_, raw)| *raw != "null")
+    }
+
+    /// Refuses what nobody has taken.
+    ///
+    /// # Errors
+    /// The first such field.
+    pub(crate) fn finish(self) -> Result<(), Fault> {
+        let path = self.path;
+        match self.rest().next() {
+            None => Ok(()),
+            Some((name, _)) => Err(Fault::new(
+                Path::Field(&path, &name),
+                "has no counterpart in the API of the model that was asked for",
+            )),
+        }
+    }
+}
+
+/// Text that is borrowed where it can be.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Fields<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Gather;
+        impl<'de> Visitor<'de> for Gather {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut fields = SmallVec::new();
+                while let Some((name, value)) = map.next_entry::<Text<'de>, &RawValue>()? {
+                    fields.push((name.0, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Gather)
+    }
+}
+
+struct Items<'a>(SmallVec<[&'a RawValue; 8]>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Gather;
+        impl<'de> Visitor<'de> for Gather {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
+                let mut items = SmallVec::new();
+                while let Some(item) = list.next_element::<&RawValue>()? {
+                    items.push(item);
+                }
+                Ok(Items(items))
+            }
+        }
+        deserializer.deserialize_seq(Gather)
+    }
+}

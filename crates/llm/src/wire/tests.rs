@@ -1,0 +1,81 @@
+use super::*;
+
+#[test]
+fn fields_are_taken_and_the_rest_is_known() {
+    let text = br#"{"a": "x\ny", "n": 2.0, "u": {"k": 1.50}, "none": null, "l": [1, "two"]}"#;
+    let mut object = Value::document(text).unwrap().object().unwrap();
+    assert_eq!(object.require_text("a").unwrap(), "x\ny");
+    assert_eq!(object.take("n", |value| value.count()).unwrap(), Some(2));
+    assert_eq!(object.take("none", |value| value.count()).unwrap(), None);
+    assert_eq!(object.take("absent", |value| value.count()).unwrap(), None);
+    assert_eq!(object.opaque("u"), Some(r#"{"k": 1.50}"#));
+    let rest: Vec<_> = object.rest().collect();
+    assert_eq!(rest, [("l".into(), r#"[1, "two"]"#)]);
+}
+
+#[test]
+fn faults_name_the_field() {
+    let text = br#"{"messages": [{"content": 1}, {"content": [{"kind": "x"}]}]}"#;
+    let check = |read: fn(Value<'_, '_>) -> Result<(), Fault>, field: &str, message: &str| {
+        let fault = read(Value::document(text).unwrap()).unwrap_err();
+        assert_eq!((&*fault.field, &*fault.message), (field, message));
+    };
+    check(
+        |value| {
+            let mut object = value.object()?;
+            object.take("messages", |messages| {
+                messages.each(|message| message.object()?.require_text("content").map(drop))
+            })?;
+            Ok(())
+        },
+        "messages[0].content",
+        "must be a string, not a number",
+    );
+    check(
+        |value| value.object()?.require_text("model").map(drop),
+        "model",
+        "is missing",
+    );
+    check(
+        |value| value.object()?.finish(),
+        "messages",
+        "has no counterpart in the API of the model that was asked for",
+    );
+    check(
+        |value| value.text().map(drop),
+        "",
+        "must be a string, not an object",
+    );
+}
+
+#[test]
+fn counts_are_whole_and_not_negative() {
+    let check = |text: &str, expect: Option<u64>| {
+        let value = Value::document(text.as_bytes()).unwrap();
+        assert_eq!(value.count().ok(), expect, "{text}");
+    };
+    check("3", Some(3));
+    check("3.0", Some(3));
+    check("18446744073709551615", Some(u64::MAX));
+    check("-1", None);
+    check("1.5", None);
+    check("1e300", None);
+    check("\"3\"", None);
+}
+
+#[test]
+fn what_is_written_is_json() {
+    let written = object(|o| {
+        o.value("text", "a\"b");
+        o.maybe("absent", None::<u64>);
+        o.raw("raw", "1.50");
+        o.null("null");
+        o.object("object", |o| o.value("n", 1));
+        o.list("list", |l| {
+            l.object(|_| {});
+            l.object(|o| o.value("x", 0.5));
+        });
+    });
+    let expect = r#"{"text":"a\"b","raw":1.50,"null":null,"object":{"n":1},"list":[{},{"x":0.5}]}"#;
+    assert_eq!(String::from_utf8(written).unwrap(), expect);
+}

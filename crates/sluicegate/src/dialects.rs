@@ -1,0 +1,38 @@
+//! `sluicegate dialects`: which API can be answered by which, from the code that does it.
+
+use llm::translate::Way;
+use llm::{Api, Dialect};
+
+const WIDTHS: [usize; 2] = [24, 14];
+
+pub(crate) fn dialects() {
+    let [of_path, of_way] = WIDTHS;
+    print!("{:of_path$}", "clients ask at");
+    for dialect in Dialect::ALL {
+        print!("{:of_way$}", dialect.name());
+    }
+    println!("\n");
+    for api in Api::ALL.into_iter().filter(|api| api.has_body()) {
+        print!("{:of_path$}", path(api));
+        for dialect in Dialect::ALL {
+            print!("{:of_way$}", word(Way::of(api, dialect)));
+        }
+        println!();
+    }
+    println!(
+        "\nThe columns are the dialects of providers and pools. `/v1/models` is answered by the\n\
+         gateway itself, in the dialect of OpenAI."
+    );
+}
+
+fn path(api: Api) -> String {
+    format!("/v1{}", api.resource(""))
+}
+
+const fn word(way: Option<Way>) -> &'static str {
+    match way {
+        Some(Way::PassedOn) => "passed on",
+        Some(Way::Translated(_)) => "translated",
+        None => "-",
+    }
+}
