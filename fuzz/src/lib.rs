@@ -59,6 +59,16 @@ pub const TARGETS: &[Target] = &[
         run: targets::splice::run,
     },
     Target {
+        name: "translation",
+        form: "body",
+        run: targets::translation::whole,
+    },
+    Target {
+        name: "translated-stream",
+        form: "stream",
+        run: targets::translation::stream,
+    },
+    Target {
         name: "request",
         form: "http",
         run: targets::request::run,

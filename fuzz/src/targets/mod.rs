@@ -9,3 +9,4 @@ pub(crate) mod scan;
 pub(crate) mod splice;
 pub(crate) mod sse;
 pub(crate) mod stream;
+pub(crate) mod translation;

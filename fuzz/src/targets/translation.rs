@@ -1,0 +1,81 @@
+//! Translation between dialects: what is written is JSON, the model is the one that was asked for, and
+//! the split of a stream does not matter.
+
+use crate::split::splits;
+use bytes::Bytes;
+use llm::response::StreamReport;
+use llm::translate::{BadStream, Pair, StreamTranslator, Way};
+use llm::{Api, Dialect};
+use serde_json::Value;
+
+const NOW: u64 = 1;
+
+/// Every two dialects of which one can be asked by the clients of the other.
+fn pairs() -> impl Iterator<Item = Pair> {
+    let ways = Api::ALL
+        .into_iter()
+        .flat_map(|api| Dialect::ALL.map(|dialect| Way::of(api, dialect)));
+    ways.filter_map(|way| match way {
+        Some(Way::Translated(pair)) => Some(pair),
+        Some(Way::PassedOn) | None => None,
+    })
+}
+
+/// A request, and the same bytes as an answer.
+pub(crate) fn whole(data: &[u8]) {
+    for pair in pairs() {
+        if let Ok(request) = pair.request(data, Some("theirs")) {
+            let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+            assert_eq!(body["model"], "theirs");
+            assert!(
+                request
+                    .dropped
+                    .fields()
+                    .iter()
+                    .all(|field| !field.is_empty())
+            );
+            let again = pair.request(data, Some("theirs")).expect("as before");
+            assert_eq!(again, request);
+        }
+        if let Ok(answer) = pair.answer(data, NOW) {
+            let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+            assert!(body.is_object());
+        }
+    }
+}
+
+/// A stream.
+pub(crate) fn stream(data: &[u8]) {
+    for pair in pairs() {
+        let whole = translate(pair, &[data]);
+        for pieces in splits(data) {
+            assert_eq!(translate(pair, &pieces), whole);
+        }
+        if let Ok((text, _)) = whole {
+            text.lines().for_each(is_frame);
+        }
+    }
+}
+
+type Seen = Result<(String, StreamReport), BadStream>;
+
+fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
+    let mut translator = StreamTranslator::new(pair, 1, true, NOW);
+    let mut out = Vec::new();
+    for piece in pieces {
+        translator.feed(Bytes::copy_from_slice(piece), &mut out)?;
+    }
+    let report = translator.finish(&mut out);
+    Ok((String::from_utf8(out.concat()).expect("text"), report))
+}
+
+fn is_frame(line: &str) {
+    let json = |data: &str| serde_json::from_str::<Value>(data).is_ok();
+    let is_good = match line.split_once(": ") {
+        Some(("data", data)) => data == "[DONE]" || json(data),
+        Some(("event", name)) => !name.is_empty(),
+        Some((comment, _)) => comment.is_empty(),
+        None => line.is_empty(),
+    };
+    assert!(is_good, "{line}");
+}
