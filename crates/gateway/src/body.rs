@@ -291,7 +291,7 @@ impl Proxied {
             (true, _) => (Outcome::Completed, None),
             (false, true) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamError)),
             (false, false) => {
-                self.say_it_broke(None);
+                self.say_it_broke(None, report.events);
                 (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset))
             }
         };
@@ -318,7 +318,7 @@ impl Proxied {
             return;
         }
         if in_stream && !report.failed {
-            self.say_it_broke(timeout);
+            self.say_it_broke(timeout, report.events);
         }
         let error = timeout.map_or(ErrorType::UpstreamReset, Timeout::error_type);
         self.ending = Some(Ending {
@@ -341,8 +341,8 @@ impl Proxied {
         Some(report)
     }
 
-    /// Adds the dialect's in-stream error.
-    fn say_it_broke(&mut self, timeout: Option<Timeout>) {
+    /// Adds the API's in-stream error, as the event of that number.
+    fn say_it_broke(&mut self, timeout: Option<Timeout>, number: u64) {
         let (Some(api), Some(open)) = (self.api, &self.open) else {
             return;
         };
@@ -356,8 +356,9 @@ impl Proxied {
                 error: ErrorType::UpstreamReset,
             },
         };
+        let error = failure.api_error();
         self.ready
-            .push(llm::error::stream_event(api.dialect, &failure.api_error()));
+            .push(llm::error::stream_event(api, &error, number));
     }
 
     /// Closes the books once the client has been handed everything.

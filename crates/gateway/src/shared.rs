@@ -175,7 +175,7 @@ impl Names {
     /// `gen_ai.operation.name` of the OpenTelemetry semantic conventions.
     pub(crate) fn operation(&self, api: Api) -> Arc<str> {
         Arc::clone(match api.operation {
-            Operation::ChatCompletions => &self.chat,
+            Operation::ChatCompletions | Operation::Responses => &self.chat,
             Operation::Completions => &self.text_completion,
             Operation::Embeddings => &self.embeddings,
             Operation::CountTokens => &self.count_tokens,

@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) whole: bool,
     /// It reported an error of its own.
     pub(crate) failed: bool,
+    /// The number of the next event, where the API counts them.
+    pub(crate) events: u64,
 }
 
 impl Tap {
@@ -50,10 +52,9 @@ impl Tap {
         if !head.status.is_success() {
             return Self::None;
         }
-        let dialect = prompt.api.dialect;
         if !is_event_stream(head) {
-            let dialect = pair.map_or(dialect, |pair| pair.upstream().dialect);
-            Self::Plain(Box::new(PlainTap::new(dialect)))
+            let api = pair.map_or(prompt.api, Pair::upstream);
+            Self::Plain(Box::new(PlainTap::new(api)))
         } else if let Some(pair) = pair {
             Self::Translated(Box::new(translation::stream(pair, routed)))
         } else {
@@ -62,7 +63,7 @@ impl Tap {
                 choices: prompt.scan.choices(),
                 ..StreamOptions::default()
             };
-            Self::Stream(Box::new(StreamTap::new(dialect, options)))
+            Self::Stream(Box::new(StreamTap::new(prompt.api, options)))
         }
     }
 
@@ -152,6 +153,7 @@ impl Report {
             model: None,
             whole: true,
             failed: false,
+            events: 0,
         }
     }
 
@@ -169,6 +171,7 @@ impl Report {
             model: report.model,
             whole: report.ended == Ended::Complete,
             failed: matches!(report.ended, Ended::Failed(_)),
+            events: report.events,
         }
     }
 }

@@ -6,5 +6,6 @@ mod answers;
 mod anthropic;
 mod attempts;
 mod reload;
+mod responses;
 mod settle;
 mod translated;

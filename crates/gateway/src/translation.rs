@@ -86,7 +86,7 @@ pub(crate) fn fit_head(head: &mut Parts, content_type: &'static str) {
 
 /// An error answer in the client's dialect.
 pub(crate) fn error(pair: Pair, client: Dialect, head: &mut Parts, body: &[u8]) -> Bytes {
-    let mut tap = PlainTap::new(pair.upstream().dialect);
+    let mut tap = PlainTap::new(pair.upstream());
     tap.feed(body);
     let error = tap.finish().error.unwrap_or_else(|| UpstreamError {
         message: format!(

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
+use llm::Api;
 use llm::response::{PlainTap, StreamOptions, StreamTap};
 use llm::scan::{Scan, ScanOptions, Scanner, Schema};
 use llm::splice::{Edits, Rewrite};
-use llm::{Api, Dialect};
 
 fn main() {
     divan::main();
@@ -120,7 +120,7 @@ fn watch(chunks: &[Bytes]) -> usize {
         drop_usage: true,
         ..StreamOptions::default()
     };
-    let mut tap = StreamTap::new(Dialect::OpenAi, options);
+    let mut tap = StreamTap::new(Api::CHAT_COMPLETIONS, options);
     let mut out = Vec::new();
     let mut forwarded = 0;
     for chunk in chunks {
@@ -150,7 +150,7 @@ fn tap_plain_answer(bencher: Bencher) {
          \"assistant\",\"content\":\"{content}\"}}}}],\"usage\":{{\"prompt_tokens\":10}}}}"
     );
     bencher.bench_local(|| {
-        let mut tap = PlainTap::new(Dialect::OpenAi);
+        let mut tap = PlainTap::new(Api::CHAT_COMPLETIONS);
         tap.feed(answer.as_bytes());
         tap.finish()
     });

@@ -45,7 +45,8 @@ pub(crate) const fn resource(operation: Operation) -> Option<&'static str> {
     match operation {
         Operation::ChatCompletions => Some(MESSAGES_PATH),
         Operation::CountTokens => Some(COUNT_TOKENS_PATH),
-        Operation::Completions
+        Operation::Responses
+        | Operation::Completions
         | Operation::Embeddings
         | Operation::ListModels
         | Operation::GetModel => None,
@@ -82,7 +83,8 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
     match operation {
         Operation::ChatCompletions => Some(&MESSAGES),
         Operation::CountTokens => Some(&COUNT_TOKENS),
-        Operation::Completions
+        Operation::Responses
+        | Operation::Completions
         | Operation::Embeddings
         | Operation::ListModels
         | Operation::GetModel => None,

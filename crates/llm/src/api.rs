@@ -72,6 +72,8 @@ impl Dialect {
 pub enum Operation {
     /// Continue a conversation.
     ChatCompletions,
+    /// Continue a conversation by OpenAI's Responses API.
+    Responses,
     /// Continue a text.
     Completions,
     /// Turn texts into vectors.
@@ -86,11 +88,12 @@ pub enum Operation {
 
 impl Operation {
     /// The operation's name in metrics and logs: `gen_ai.operation.name` of OpenTelemetry's semantic
-    /// conventions where they name it.
+    /// conventions where they name it. Those tell OpenAI's two APIs of conversations apart by another
+    /// attribute.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "chat",
+            Self::ChatCompletions | Self::Responses => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
             Self::CountTokens => "count_tokens",
@@ -130,14 +133,22 @@ pub struct Api {
 }
 
 impl Api {
+    /// OpenAI's Chat Completions API.
+    pub const CHAT_COMPLETIONS: Self = Self::new(Dialect::OpenAi, Operation::ChatCompletions);
+    /// OpenAI's Responses API.
+    pub const RESPONSES: Self = Self::new(Dialect::OpenAi, Operation::Responses);
+    /// Anthropic's Messages API.
+    pub const MESSAGES: Self = Self::new(Dialect::Anthropic, Operation::ChatCompletions);
+
     /// Those that clients may ask.
-    pub const ALL: [Self; 7] = [
-        Self::new(Dialect::OpenAi, Operation::ChatCompletions),
+    pub const ALL: [Self; 8] = [
+        Self::CHAT_COMPLETIONS,
+        Self::RESPONSES,
         Self::new(Dialect::OpenAi, Operation::Completions),
         Self::new(Dialect::OpenAi, Operation::Embeddings),
         Self::new(Dialect::OpenAi, Operation::ListModels),
         Self::new(Dialect::OpenAi, Operation::GetModel),
-        Self::new(Dialect::Anthropic, Operation::ChatCompletions),
+        Self::MESSAGES,
         Self::new(Dialect::Anthropic, Operation::CountTokens),
     ];
 
@@ -173,6 +184,7 @@ impl Api {
     pub const fn has_body(self) -> bool {
         match self.operation {
             Operation::ChatCompletions
+            | Operation::Responses
             | Operation::Completions
             | Operation::Embeddings
             | Operation::CountTokens => true,

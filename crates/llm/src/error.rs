@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, openai};
+use crate::{Api, Dialect, Operation, anthropic, openai};
 
 /// What went wrong, as far as dialects tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,14 +144,19 @@ pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
     }
 }
 
-/// The event that ends a stream which fails after it has begun; the dialect's SDK raises on it.
+/// The event that ends a stream which fails after it has begun; the dialect's SDK raises on it, or
+/// hands it on where errors are events like others. `number` is the event's, where the API counts
+/// them.
 ///
 /// Nothing may follow it, not even the event that ends a good stream.
 #[must_use]
-pub fn stream_event(dialect: Dialect, error: &ApiError) -> Bytes {
-    match dialect {
-        Dialect::OpenAi => crate::sse::encode(None, &openai::error_body(error)),
-        Dialect::Anthropic => crate::sse::encode(Some("error"), &anthropic::error_body(error)),
+pub fn stream_event(api: Api, error: &ApiError, number: u64) -> Bytes {
+    match (api.dialect, api.operation) {
+        (Dialect::OpenAi, Operation::Responses) => {
+            crate::sse::encode(Some("error"), &openai::numbered_error(error, number))
+        }
+        (Dialect::OpenAi, _) => crate::sse::encode(None, &openai::error_body(error)),
+        (Dialect::Anthropic, _) => crate::sse::encode(Some("error"), &anthropic::error_body(error)),
     }
 }
 

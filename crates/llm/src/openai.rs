@@ -6,6 +6,7 @@
 
 pub(crate) mod chat;
 mod figures;
+pub(crate) mod responses;
 
 use bytes::Bytes;
 use memchr::memchr_iter;
@@ -25,8 +26,9 @@ pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 const DONE: &[u8] = b"[DONE]";
 
-const RESOURCES: [(&str, Operation); 4] = [
+const RESOURCES: [(&str, Operation); 5] = [
     ("/chat/completions", Operation::ChatCompletions),
+    ("/responses", Operation::Responses),
     ("/completions", Operation::Completions),
     ("/embeddings", Operation::Embeddings),
     ("/models", Operation::ListModels),
@@ -108,6 +110,18 @@ static CHAT: Schema = Schema {
     ],
 };
 
+static RESPONSES: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("stream", Role::Stream),
+        field("max_output_tokens", Role::MaxCompletionTokens),
+        field("instructions", Role::System),
+        field("input", Role::Input),
+        field("tools", Role::Tools),
+        field("user", Role::User),
+    ],
+};
+
 static COMPLETIONS: Schema = Schema {
     fields: &[
         field("model", Role::Model),
@@ -132,6 +146,7 @@ static EMBEDDINGS: Schema = Schema {
 pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
     match operation {
         Operation::ChatCompletions => Some(&CHAT),
+        Operation::Responses => Some(&RESPONSES),
         Operation::Completions => Some(&COMPLETIONS),
         Operation::Embeddings => Some(&EMBEDDINGS),
         Operation::CountTokens | Operation::ListModels | Operation::GetModel => None,
@@ -331,6 +346,19 @@ const fn error_strings(kind: ErrorKind) -> (&'static str, Option<&'static str>) 
         ErrorKind::Upstream => ("server_error", Some("upstream_error")),
         ErrorKind::Internal => ("server_error", None),
     }
+}
+
+/// The event that ends a stream of the Responses API, whose events are numbered.
+pub(crate) fn numbered_error(error: &ApiError, number: u64) -> Bytes {
+    let (_, code) = error_strings(error.kind);
+    let body = json!({
+        "type": "error",
+        "code": error.code.as_deref().or(code),
+        "message": error.message,
+        "param": error.param,
+        "sequence_number": number,
+    });
+    body.to_string().into()
 }
 
 /// The body of an error answer.

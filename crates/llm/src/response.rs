@@ -5,6 +5,7 @@
 //! to meter must not let the upstream compress.
 
 mod plain;
+mod shape;
 mod stream;
 
 pub(crate) use stream::EventFacts;

@@ -90,7 +90,7 @@ pub struct Scan {
     pub n: Option<u64>,
     /// The operator's instructions, where they have a field of their own.
     pub system: Option<Span>,
-    /// The array of messages.
+    /// The array of messages, or the text that stands for one.
     pub messages: Option<Span>,
     /// How many messages there are.
     pub message_count: u64,

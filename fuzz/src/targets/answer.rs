@@ -2,7 +2,7 @@
 
 use crate::reference::json;
 use crate::split::splits;
-use llm::Dialect;
+use llm::Api;
 use llm::response::{Plain, PlainTap};
 
 /// Nesting that the tap follows.
@@ -12,10 +12,10 @@ const MAX_DEPTH: usize = 128;
 const MAX_CAPTURE: usize = 16 * 1024;
 
 pub(crate) fn run(data: &[u8]) {
-    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
-        let whole = watch(dialect, &[data]);
+    for api in [Api::CHAT_COMPLETIONS, Api::RESPONSES, Api::MESSAGES] {
+        let whole = watch(api, &[data]);
         for pieces in splits(data) {
-            assert_eq!(watch(dialect, &pieces), whole);
+            assert_eq!(watch(api, &pieces), whole);
         }
         assert_eq!(whole.complete, json::is_object(data, MAX_DEPTH));
         if whole.complete {
@@ -24,8 +24,8 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-fn watch(dialect: Dialect, pieces: &[&[u8]]) -> Plain {
-    let mut tap = PlainTap::new(dialect);
+fn watch(api: Api, pieces: &[&[u8]]) -> Plain {
+    let mut tap = PlainTap::new(api);
     for piece in pieces {
         tap.feed(piece);
     }

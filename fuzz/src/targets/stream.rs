@@ -3,23 +3,24 @@
 use crate::reference::sse::blocks;
 use crate::split::splits;
 use bytes::Bytes;
-use llm::Dialect;
+use llm::Api;
 use llm::response::{Ended, StreamOptions, StreamReport, StreamTap};
 
 pub(crate) fn run(data: &[u8]) {
-    for (dialect, drop_usage, choices) in [
-        (Dialect::OpenAi, false, 1),
-        (Dialect::OpenAi, true, 2),
-        (Dialect::Anthropic, false, 1),
+    for (api, drop_usage, choices) in [
+        (Api::CHAT_COMPLETIONS, false, 1),
+        (Api::CHAT_COMPLETIONS, true, 2),
+        (Api::RESPONSES, false, 1),
+        (Api::MESSAGES, false, 1),
     ] {
         let options = StreamOptions {
             drop_usage,
             choices,
             ..StreamOptions::default()
         };
-        let whole = watch(dialect, &[data], options);
+        let whole = watch(api, &[data], options);
         for pieces in splits(data) {
-            whole.assert_same(&watch(dialect, &pieces, options));
+            whole.assert_same(&watch(api, &pieces, options));
         }
         if !drop_usage {
             nothing_is_lost(data, &whole);
@@ -50,8 +51,8 @@ impl Seen {
     }
 }
 
-fn watch(dialect: Dialect, pieces: &[&[u8]], options: StreamOptions) -> Seen {
-    let mut tap = StreamTap::new(dialect, options);
+fn watch(api: Api, pieces: &[&[u8]], options: StreamOptions) -> Seen {
+    let mut tap = StreamTap::new(api, options);
     let mut out = Vec::new();
     for piece in pieces {
         tap.feed(Bytes::copy_from_slice(piece), &mut out)

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http_body_util::BodyExt;
+use llm::Api;
 use llm::response::{Ended, Plain, UpstreamError};
 use llm::translate::Pair;
 use net::pool::UpstreamBody;
@@ -19,6 +20,9 @@ use crate::translation;
 
 /// More than this is not held back: an answer so large has begun.
 const MAX_HELD: usize = 64 * 1024;
+
+/// Likewise of the Responses API, whose first two events repeat the request's instructions and tools.
+const MAX_HELD_RESPONSE: usize = 256 * 1024;
 
 /// A plain answer of more than this is not translated: no model writes so much.
 const MAX_TRANSLATED: usize = 32 * 1024 * 1024;
@@ -68,7 +72,9 @@ pub(crate) async fn until_begun(
         (Tap::Stream(_) | Tap::Translated(_) | Tap::Plain(_), _) if is_encoded(head) => {
             Err(Broken::Protocol)
         }
-        (tap @ (Tap::Stream(_) | Tap::Translated(_)), _) => stream(tap, body).await,
+        (tap @ (Tap::Stream(_) | Tap::Translated(_)), _) => {
+            stream(tap, body, most_held(routed)).await
+        }
         (Tap::Plain(_), _) if !is_json(head) => Err(Broken::Protocol),
         (Tap::Plain(_), Some(pair)) => translated(pair, head, body).await,
         (tap @ Tap::Plain(_), None) => plain(tap, body).await,
@@ -83,7 +89,14 @@ pub(crate) async fn until_begun(
     }
 }
 
-async fn stream(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
+fn most_held(routed: &Routed) -> usize {
+    match routed.api() {
+        Some(Api::RESPONSES) => MAX_HELD_RESPONSE,
+        _ => MAX_HELD,
+    }
+}
+
+async fn stream(mut tap: Tap, mut body: UpstreamBody, most: usize) -> Result<Held, Broken> {
     let mut bytes = Vec::new();
     loop {
         match body.frame().await {
@@ -97,7 +110,7 @@ async fn stream(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
             Some(Err(_)) => return Err(Broken::Off),
             None => return ended(tap, bytes),
         }
-        if tap.has_begun() || held(&bytes) > MAX_HELD {
+        if tap.has_begun() || held(&bytes) > most {
             return Ok(Held {
                 bytes,
                 rest: Some(body),

@@ -18,7 +18,7 @@ pools:
 /// A whole answer in two pieces, the first too large to be joined with the second.
 fn held() -> Held {
     let whole = Bytes::from(" ".repeat(5000) + COMPLETION);
-    let mut tap = PlainTap::new(llm::Dialect::OpenAi);
+    let mut tap = PlainTap::new(llm::Api::CHAT_COMPLETIONS);
     tap.feed(&whole);
     let bytes = vec![whole.slice(..5000), whole.slice(5000..)];
     Held {

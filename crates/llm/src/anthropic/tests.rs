@@ -40,7 +40,7 @@ fn errors_have_the_words_of_their_kind() {
 #[test]
 fn in_a_stream_an_error_is_a_named_event() {
     let error = ApiError::new(ErrorKind::Timeout, "late");
-    let event = error::stream_event(Dialect::Anthropic, &error);
+    let event = error::stream_event(crate::Api::MESSAGES, &error, 0);
     let body = error::encode(Dialect::Anthropic, &error);
     assert_eq!(
         event,

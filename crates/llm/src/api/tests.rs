@@ -26,6 +26,31 @@ fn paths_name_operations() {
     check("/models/m", Some(GetModel));
 }
 
+/// What is kept of earlier answers lives below the same path, and is not ours.
+#[test]
+fn responses_are_made_at_one_path() {
+    for path in [
+        "/v1/responses",
+        "/responses",
+        "/v1/responses/",
+        "/a/v1/responses",
+    ] {
+        assert_eq!(Api::of_path(path), Some(Api::RESPONSES), "{path}");
+        assert_eq!(Api::RESPONSES.resource(path), "/responses");
+    }
+    assert_eq!(Api::RESPONSES.method(), Method::Post);
+    for path in [
+        "/v1/responses/resp_1",
+        "/v1/responses/resp_1/input_items",
+        "/v1/responses/resp_1/cancel",
+        "/v1/responses/compact",
+        "/responses/resp_1",
+        "/api/responses",
+    ] {
+        check(path, None);
+    }
+}
+
 #[test]
 fn anthropics_paths_are_its_own() {
     let check = |path: &str, expect: Option<(Operation, &str)>| {

@@ -206,6 +206,65 @@ fn instructions_come_before_the_messages_wherever_they_stand() {
     assert_eq!(anthropic(&without, &[]), turn);
 }
 
+fn responses(body: &Value) -> PromptDigest {
+    digest_of(Operation::Responses, &[body.to_string().as_bytes()])
+}
+
+/// An engine that serves both APIs computes the same tokens of them.
+#[test]
+fn items_are_what_messages_are() {
+    let tools = json!([{"type": "function", "name": "f"}]);
+    let expect = chat(&json!({
+        "tools": tools,
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}],
+    }));
+    let part = json!([{"type": "input_text", "text": "a"}]);
+    for input in [
+        json!("a"),
+        json!([{"role": "user", "content": "a"}]),
+        json!([{"type": "message", "id": "msg_1", "role": "user", "content": part}]),
+    ] {
+        let body = json!({"input": input, "instructions": "s", "tools": tools});
+        assert_eq!(responses(&body), expect, "{body}");
+    }
+    let call = |name: &str| json!({"type": "function_call", "name": name, "call_id": "1"});
+    let output =
+        |text: &str| json!({"type": "function_call_output", "call_id": "1", "output": text});
+    let image =
+        |url: &str| json!({"role": "user", "content": [{"type": "input_image", "image_url": url}]});
+    let inputs = [
+        json!([call("f")]),
+        json!([call("g")]),
+        json!([output("f")]),
+        json!([output("g")]),
+        json!([image("f")]),
+        json!([image("g")]),
+        json!("f"),
+        json!([{"role": "assistant", "content": "f"}]),
+    ];
+    let digests: Vec<_> = inputs
+        .iter()
+        .map(|input| responses(&json!({ "input": input })))
+        .collect();
+    for (at, digest) in digests.iter().enumerate() {
+        assert!(!digests[..at].contains(digest), "{}", inputs[at]);
+    }
+}
+
+/// The turns that a client sends back are the prefix of its next request.
+#[test]
+fn a_conversation_of_items_grows_at_its_end() {
+    let said = json!({"role": "user", "content": "a"});
+    let answer = json!({"type": "message", "id": "msg_1", "status": "completed",
+        "role": "assistant", "content": [{"type": "output_text", "text": "b", "annotations": []}]});
+    let first = chained(&responses(&json!({"instructions": "s", "input": [said]})));
+    let next = json!({"input": [said, answer, {"role": "user", "content": "c"}],
+        "instructions": "s"});
+    let next = chained(&responses(&next));
+    assert_eq!(next[..first.len()], first[..]);
+    assert_eq!(next.len(), first.len() + 2);
+}
+
 #[test]
 fn blocks_that_differ_hash_differently() {
     let call =

@@ -54,9 +54,21 @@ fn a_refused_body_names_its_field() {
 }
 
 #[test]
+fn an_error_event_of_the_responses_api_is_numbered() {
+    let error = ApiError::new(ErrorKind::Timeout, "late").with_param("input");
+    let event = stream_event(Api::RESPONSES, &error, 7);
+    let text = std::str::from_utf8(&event).expect("UTF-8");
+    let data = text.strip_prefix("event: error\ndata: ").expect("named");
+    let data: Value = serde_json::from_str(data).expect("JSON");
+    let expect = json!({"type": "error", "code": "timeout", "message": "late",
+        "param": "input", "sequence_number": 7});
+    assert_eq!(data, expect);
+}
+
+#[test]
 fn in_a_stream_the_body_is_an_event() {
     let error = ApiError::new(ErrorKind::Upstream, "two\nlines");
-    let event = stream_event(Dialect::OpenAi, &error);
+    let event = stream_event(Api::CHAT_COMPLETIONS, &error, 0);
     let body = encode(Dialect::OpenAi, &error);
     assert_eq!(event, [b"data: ", &body[..], b"\n\n"].concat());
 }

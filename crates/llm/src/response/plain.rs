@@ -4,9 +4,10 @@
 //! is not reported. An answer that is not JSON is none of our business: the tap then reports
 //! nothing.
 
+use super::shape::Shape;
 use super::{UpstreamError, Usage};
+use crate::Api;
 use crate::json::{Lexer, MAX_DEPTH, Name, SyntaxError, Token, Visitor};
-use crate::{Dialect, anthropic, openai};
 
 /// Bytes kept of each value.
 const MAX_CAPTURE: usize = 16 * 1024;
@@ -27,18 +28,18 @@ pub struct Plain {
 /// Watches a plain answer.
 #[derive(Debug)]
 pub struct PlainTap {
-    dialect: Dialect,
+    shape: Shape,
     lexer: Lexer,
     captures: Captures,
     valid: bool,
 }
 
 impl PlainTap {
-    /// Watches an answer in `dialect`.
+    /// Watches an answer of `api`.
     #[must_use]
-    pub fn new(dialect: Dialect) -> Self {
+    pub fn new(api: Api) -> Self {
         Self {
-            dialect,
+            shape: Shape::of(api),
             lexer: Lexer::new(MAX_DEPTH),
             captures: Captures::default(),
             valid: true,
@@ -60,21 +61,10 @@ impl PlainTap {
     pub fn finish(self) -> Plain {
         let complete = self.valid && self.lexer.finish().is_ok();
         let [usage, model, error] = self.captures.slots.map(|slot| slot.take());
-        let (usage, error) = (usage.as_deref(), error.as_deref());
-        let (usage, error) = match self.dialect {
-            Dialect::OpenAi => (
-                usage.and_then(openai::usage),
-                error.and_then(openai::upstream_error),
-            ),
-            Dialect::Anthropic => (
-                usage.and_then(anthropic::usage),
-                error.and_then(anthropic::upstream_error),
-            ),
-        };
         Plain {
-            usage,
+            usage: usage.and_then(|raw| self.shape.usage(&raw)),
             model: model.and_then(|raw| serde_json::from_slice(&raw).ok()),
-            error,
+            error: error.and_then(|raw| self.shape.error(&raw)),
             complete,
         }
     }

@@ -10,10 +10,11 @@
 
 use bytes::Bytes;
 
+use super::shape::Shape;
 use super::{UpstreamError, Usage};
+use crate::Api;
 use crate::scan::MAX_MODEL_BYTES;
 use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
-use crate::{Dialect, anthropic, openai};
 
 /// How a stream is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct StreamReport {
     pub usage: Option<Usage>,
     /// Events with content: about the tokens written, where no usage came.
     pub content_events: u64,
+    /// Events with data, of whatever kind: the number of the next one, where the API counts them.
+    pub events: u64,
 }
 
 /// What one event says, in whatever dialect.
@@ -83,7 +86,7 @@ pub(crate) struct EventFacts {
 /// Watches a streamed answer.
 #[derive(Debug)]
 pub struct StreamTap {
-    dialect: Dialect,
+    shape: Shape,
     options: StreamOptions,
     decoder: Decoder,
     /// The last frame was dropped and ended in a CR: an LF that follows belongs to it.
@@ -92,17 +95,18 @@ pub struct StreamTap {
     done: bool,
     finished: u64,
     content_events: u64,
+    events: u64,
     model: Option<String>,
     usage: Option<Usage>,
     error: Option<UpstreamError>,
 }
 
 impl StreamTap {
-    /// Watches a stream in `dialect`.
+    /// Watches a stream of `api`.
     #[must_use]
-    pub fn new(dialect: Dialect, options: StreamOptions) -> Self {
+    pub fn new(api: Api, options: StreamOptions) -> Self {
         Self {
-            dialect,
+            shape: Shape::of(api),
             options,
             decoder: Decoder::new(options.max_frame),
             cut_in_crlf: false,
@@ -110,6 +114,7 @@ impl StreamTap {
             done: false,
             finished: 0,
             content_events: 0,
+            events: 0,
             model: None,
             usage: None,
             error: None,
@@ -183,11 +188,7 @@ impl StreamTap {
             self.finish_frame(&rest, out);
         }
         if self.error.is_none() && self.finished() && !self.done {
-            match self.dialect {
-                Dialect::OpenAi => out.push(openai::END_OF_STREAM),
-                // Nothing but its end event finishes it, so there is none left out.
-                Dialect::Anthropic => {}
-            }
+            out.extend(self.shape.end_of_stream());
         }
         let ended = match (self.error.take(), self.finished()) {
             (Some(error), _) => Ended::Failed(error),
@@ -199,16 +200,14 @@ impl StreamTap {
             model: self.model,
             usage: self.usage,
             content_events: self.content_events,
+            events: self.events,
         }
     }
 
     /// A frame without its blank line counts if its data is whole.
     fn finish_frame(&mut self, frame: &Frame, out: &mut Vec<Bytes>) {
-        let is_whole_event = match self.dialect {
-            Dialect::OpenAi => openai::is_whole_event,
-            Dialect::Anthropic => anthropic::is_whole_event,
-        };
-        let is_whole = frame.data().is_some_and(|data| is_whole_event(&data));
+        let data = frame.data();
+        let is_whole = data.is_some_and(|data| self.shape.is_whole_event(&data));
         if is_whole && self.observe(frame) {
             out.push(frame.raw.clone());
             out.push(Bytes::from_static(b"\n\n"));
@@ -220,16 +219,17 @@ impl StreamTap {
         let Some(data) = frame.data() else {
             return true;
         };
-        if self.begun && !self.is_remarkable(&data) {
+        self.events += 1;
+        if self.begun && !self.shape.is_remarkable(frame.event(), &data) {
             self.content_events += 1;
             return true;
         }
-        let facts = self.facts(&data);
+        let facts = self.shape.event_facts(frame.event(), &data);
         self.begun |= facts.content;
         self.done |= facts.done;
         self.finished += facts.finished;
         self.content_events += u64::from(facts.content);
-        self.usage = self.joined(facts.usage);
+        self.usage = self.shape.joined(self.usage, facts.usage);
         if self.model.is_none() {
             self.model = facts.model.filter(|model| model.len() <= MAX_MODEL_BYTES);
         }
@@ -237,28 +237,6 @@ impl StreamTap {
             self.error = facts.error;
         }
         !(facts.usage_only && self.options.drop_usage)
-    }
-
-    fn is_remarkable(&self, data: &[u8]) -> bool {
-        match self.dialect {
-            Dialect::OpenAi => openai::is_remarkable(data),
-            Dialect::Anthropic => anthropic::is_remarkable(data),
-        }
-    }
-
-    fn facts(&self, data: &[u8]) -> EventFacts {
-        match self.dialect {
-            Dialect::OpenAi => openai::event_facts(data),
-            Dialect::Anthropic => anthropic::event_facts(data),
-        }
-    }
-
-    /// What is known of the usage after an event: the last word is all of it, or a part.
-    fn joined(&self, now: Option<Usage>) -> Option<Usage> {
-        match (self.dialect, self.usage, now) {
-            (Dialect::Anthropic, Some(before), Some(now)) => Some(anthropic::joined(before, now)),
-            (_, before, now) => now.or(before),
-        }
     }
 }
 

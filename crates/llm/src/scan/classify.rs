@@ -159,7 +159,7 @@ impl Classifier {
             Role::Choices => scan.n = count(spec, present, &self.text)?,
             Role::Metadata => {}
             Role::System => scan.system = present,
-            Role::Messages => scan.messages = present,
+            Role::Messages | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
             Role::Tools => scan.tools = present,
         }
@@ -228,6 +228,7 @@ impl Classifier {
         match self.field?.role {
             Role::System => Some(Section::System),
             Role::Messages => Some(Section::Messages),
+            Role::Input => Some(Section::Input),
             Role::Prompt => Some(Section::Prompt),
             Role::Tools => Some(Section::Tools),
             _ => None,

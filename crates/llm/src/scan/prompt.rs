@@ -52,7 +52,7 @@ impl MessageRole {
 pub struct MessageSpan {
     /// Who speaks.
     pub role: MessageRole,
-    /// The raw object, braces included.
+    /// The raw object, braces included, or the text that stands for it.
     pub span: Span,
 }
 
@@ -61,6 +61,8 @@ pub struct MessageSpan {
 pub(super) enum Section {
     System,
     Messages,
+    /// Items of the Responses API, or one text.
+    Input,
     Prompt,
     Tools,
 }
@@ -116,6 +118,8 @@ pub(super) struct PromptReader {
     message_start: u64,
     /// Whether instructions are read that stand outside of the messages.
     in_system: bool,
+    /// Whether a text is read that stands for a message.
+    in_lone_text: bool,
     /// Whether the content being read has had a text already.
     has_text: bool,
     max_messages: usize,
@@ -135,6 +139,7 @@ impl PromptReader {
             role: Name::default(),
             message_start: 0,
             in_system: false,
+            in_lone_text: false,
             has_text: false,
             max_messages: options.max_messages,
             spans: Vec::new(),
@@ -160,8 +165,8 @@ impl PromptReader {
             self.key.clear();
             self.active = Active::Key;
         } else {
-            if section == Section::System && self.places.is_empty() && token != Token::Null {
-                self.begin_system();
+            if self.places.is_empty() {
+                self.begin_section(section, token, at);
             }
             match self.meaning(section, token) {
                 Meaning::Container(place) => self.enter(place, at),
@@ -234,8 +239,8 @@ impl PromptReader {
             }
             _ => self.active = Active::Nothing,
         }
-        if self.in_system && self.places.is_empty() {
-            self.end_system();
+        if self.places.is_empty() {
+            self.end_section(end);
         }
     }
 
@@ -246,18 +251,20 @@ impl PromptReader {
             return match (section, token) {
                 (Section::System, Token::Array) => Container(Place::Parts),
                 (Section::System, Token::String) => Text,
-                (Section::Messages, Token::Array) => Container(Place::Messages),
+                (Section::Messages | Section::Input, Token::Array) => Container(Place::Messages),
                 (Section::Tools, Token::Array) => Container(Place::Tools),
                 (Section::Prompt, Token::Array) => Container(Place::Prompts),
-                (Section::Prompt, Token::String) => Text,
+                (Section::Prompt | Section::Input, Token::String) => Text,
                 _ => ignored,
             };
         };
         match (place, token) {
             (Place::Messages, Token::Object) => Container(Place::Message),
+            (Place::Message, _) if section == Section::Input => self.in_item(token),
             (Place::Message, _) => self.in_message(token),
             (Place::Parts, Token::Object) => Container(Place::Part),
             (Place::Parts | Place::Prompts, Token::String) => Text,
+            (Place::Part, _) if section == Section::Input => self.in_item_part(token),
             (Place::Part, _) => self.in_part(token),
             (Place::Tools, _) => AsWhole(Whole::Tool),
             (Place::Prompts, Token::Number) => TokenId,
@@ -293,6 +300,55 @@ impl PromptReader {
         }
     }
 
+    /// What an item is follows from its other fields; what it is called is its server's business.
+    fn in_item(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) | (b"type" | b"id" | b"status" | b"phase", _) => {
+                Meaning::Whole(Whole::Ignored)
+            }
+            (b"role", Token::String) => Meaning::Role,
+            (b"content" | b"output", Token::String) => Meaning::Text,
+            (b"content" | b"output", Token::Array) => Meaning::Container(Place::Parts),
+            _ => Meaning::Whole(Whole::Extra),
+        }
+    }
+
+    fn in_item_part(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) | (b"type" | b"annotations" | b"logprobs", _) => {
+                Meaning::Whole(Whole::Ignored)
+            }
+            (b"text" | b"refusal", Token::String) => Meaning::Text,
+            (b"image_url" | b"file_url" | b"file_data" | b"file_id" | b"input_audio", _) => {
+                Meaning::Whole(Whole::Medium)
+            }
+            _ => Meaning::Whole(Whole::Detail),
+        }
+    }
+
+    fn begin_section(&mut self, section: Section, token: Token, at: u64) {
+        match (section, token) {
+            (Section::System, Token::Null) => {}
+            (Section::System, _) => self.begin_system(),
+            // One text is what a message of the user would be.
+            (Section::Input, Token::String) => {
+                self.enter_message(at);
+                self.role.push(b"user");
+                self.in_lone_text = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn end_section(&mut self, end: u64) {
+        if self.in_system {
+            self.end_system();
+        }
+        if std::mem::take(&mut self.in_lone_text) {
+            self.end_message(end);
+        }
+    }
+
     /// Begins the operator's instructions: a message of their own, whatever stood before.
     fn begin_system(&mut self) {
         self.in_system = true;
@@ -311,9 +367,7 @@ impl PromptReader {
 
     fn enter(&mut self, place: Place, at: u64) {
         if place == Place::Message {
-            self.message_start = at;
-            self.has_text = false;
-            self.role.clear();
+            self.enter_message(at);
         }
         if place == Place::Part
             && let Some(digest) = &mut self.digest
@@ -321,6 +375,12 @@ impl PromptReader {
             digest.begin_part();
         }
         self.places.push(place);
+    }
+
+    fn enter_message(&mut self, at: u64) {
+        self.message_start = at;
+        self.has_text = false;
+        self.role.clear();
     }
 
     fn leave(&mut self, end: u64) {

@@ -53,6 +53,8 @@ pub(crate) enum Role {
     Choices,
     System,
     Messages,
+    /// Messages, calls, results and reasoning as items of one list, or one text.
+    Input,
     Prompt,
     Tools,
     User,
@@ -75,7 +77,9 @@ impl Role {
             Self::Stream => matches!(token, Token::True | Token::False),
             Self::StreamOptions => matches!(token, Token::Object),
             Self::Messages | Self::Tools => matches!(token, Token::Array),
-            Self::Prompt | Self::System => matches!(token, Token::String | Token::Array),
+            Self::Prompt | Self::Input | Self::System => {
+                matches!(token, Token::String | Token::Array)
+            }
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => {
                 matches!(token, Token::Number)
             }
@@ -98,7 +102,7 @@ impl Role {
             Self::Stream => "a boolean",
             Self::StreamOptions | Self::Metadata => "an object",
             Self::Messages | Self::Tools => "an array",
-            Self::Prompt | Self::System => "a string or an array",
+            Self::Prompt | Self::Input | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",
         }
     }

@@ -221,6 +221,46 @@ fn text_is_counted_decoded_and_only_what_the_model_reads() {
     assert_eq!(scan(body).expect("valid").prompt_bytes, 2 + 1 + 4);
 }
 
+#[test]
+fn a_request_of_the_responses_api_is_understood() {
+    let body = r#"{"input":[{"role":"user","content":[{"type":"input_text","text":"ab"},
+          {"type":"input_image","image_url":"http","detail":"low"},
+          {"type":"input_file","file_id":"f"}]},
+        {"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[
+          {"type":"output_text","text":"cde","annotations":[{"url":"zzz"}],"logprobs":[]}]},
+        {"type":"function_call","id":"fc_1","call_id":"1","name":"f","arguments":"{}"},
+        {"type":"function_call_output","call_id":"1","output":"ghij"}],
+        "max_output_tokens":10,"stream":true,"instructions":"xyz","user":"u","model":"m",
+        "max_tokens":"any","stream_options":{"include_usage":3},"n":2}"#;
+    let responses = |body: &str| {
+        let body = [body.as_bytes()];
+        scan_pieces(Operation::Responses, &body, ScanOptions::default())
+    };
+    let scan = responses(body).expect("valid");
+    let raw = |span: Span| &body[span.start as usize..span.end as usize];
+    assert_eq!(scan.model.as_ref().expect("a model").value, "m");
+    assert!(scan.wants_stream() && !scan.asks_for_usage);
+    assert_eq!((scan.output_bound(), scan.choices()), (Some(10), 1));
+    assert_eq!(scan.user.as_deref(), Some("u"));
+    assert_eq!(scan.system.map(raw), Some("\"xyz\""));
+    assert!(raw(scan.messages.expect("input")).starts_with('['));
+    assert_eq!((scan.message_count, scan.media), (4, 2));
+    assert_eq!(raw(scan.message_spans[0].span).chars().next(), Some('{'));
+    assert_eq!(scan.message_spans[1].role, MessageRole::Assistant);
+    let words = "ab".len() + "low".len() + "cde".len() + "xyz".len();
+    let calls = "1f{}".len() + "1ghij".len();
+    let media = 2 * u64::from(crate::digest::MEDIUM_BYTES);
+    assert_eq!(scan.prompt_bytes, (words + calls) as u64 + media);
+
+    let scan = responses(r#"{"input":"abc"}"#).expect("valid");
+    assert_eq!((scan.message_count, scan.prompt_bytes), (1, 3));
+    assert_eq!(scan.message_spans[0].role, MessageRole::User);
+    let refused = responses(r#"{"input":{}}"#).expect_err("an object");
+    assert_eq!(refused.to_string(), "`input` must be a string or an array");
+    let refused = responses(r#"{"input":"a","\u0069nput":"b"}"#);
+    assert_eq!(refused.expect_err("twice").field(), Some("input"));
+}
+
 fn scan_messages(body: &str) -> Result<Scan, ScanError> {
     let schema = Schema::of(Api {
         dialect: Dialect::Anthropic,

@@ -2,7 +2,7 @@
 
 use crate::anthropic::messages;
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
-use crate::openai::chat;
+use crate::openai::{chat, responses};
 use crate::wire::Fault;
 use crate::{Api, Dialect, Operation};
 
@@ -10,6 +10,7 @@ use crate::{Api, Dialect, Operation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     OpenAiChat,
+    OpenAiResponses,
     AnthropicMessages,
 }
 
@@ -17,6 +18,7 @@ impl Form {
     pub(super) fn of(api: Api) -> Option<Self> {
         match (api.dialect, api.operation) {
             (Dialect::OpenAi, Operation::ChatCompletions) => Some(Self::OpenAiChat),
+            (Dialect::OpenAi, Operation::Responses) => Some(Self::OpenAiResponses),
             (Dialect::Anthropic, Operation::ChatCompletions) => Some(Self::AnthropicMessages),
             _ => None,
         }
@@ -31,19 +33,17 @@ impl Form {
     }
 
     pub(super) const fn api(self) -> Api {
-        let dialect = match self {
-            Self::OpenAiChat => Dialect::OpenAi,
-            Self::AnthropicMessages => Dialect::Anthropic,
-        };
-        Api {
-            dialect,
-            operation: Operation::ChatCompletions,
+        match self {
+            Self::OpenAiChat => Api::CHAT_COMPLETIONS,
+            Self::OpenAiResponses => Api::RESPONSES,
+            Self::AnthropicMessages => Api::MESSAGES,
         }
     }
 
     pub(super) fn decode_request(self, body: &[u8]) -> Result<Request<'_>, Fault> {
         match self {
             Self::OpenAiChat => chat::decode_request(body),
+            Self::OpenAiResponses => responses::decode_request(body),
             Self::AnthropicMessages => messages::decode_request(body),
         }
     }
@@ -55,6 +55,7 @@ impl Form {
     ) -> Result<Vec<u8>, Fault> {
         match self {
             Self::OpenAiChat => chat::encode_request(request, dropped),
+            Self::OpenAiResponses => responses::encode_request(request, dropped),
             Self::AnthropicMessages => messages::encode_request(request, dropped),
         }
     }
@@ -62,6 +63,7 @@ impl Form {
     pub(super) fn decode_response(self, body: &[u8]) -> Result<Response<'_>, Fault> {
         match self {
             Self::OpenAiChat => chat::decode_response(body),
+            Self::OpenAiResponses => responses::decode_response(body),
             Self::AnthropicMessages => messages::decode_response(body),
         }
     }
@@ -69,6 +71,7 @@ impl Form {
     pub(super) fn encode_response(self, response: &Response<'_>, now: u64) -> Vec<u8> {
         match self {
             Self::OpenAiChat => chat::encode_response(response, now),
+            Self::OpenAiResponses => responses::encode_response(response, now),
             Self::AnthropicMessages => messages::encode_response(response, now),
         }
     }
@@ -76,6 +79,9 @@ impl Form {
     pub(super) fn stream_decoder(self) -> StreamDecoder {
         match self {
             Self::OpenAiChat => StreamDecoder::OpenAiChat(chat::StreamDecoder::default()),
+            Self::OpenAiResponses => {
+                StreamDecoder::OpenAiResponses(responses::StreamDecoder::default())
+            }
             Self::AnthropicMessages => {
                 StreamDecoder::AnthropicMessages(messages::StreamDecoder::default())
             }
@@ -85,6 +91,9 @@ impl Form {
     pub(super) fn stream_encoder(self, terms: StreamTerms) -> StreamEncoder {
         match self {
             Self::OpenAiChat => StreamEncoder::OpenAiChat(chat::StreamEncoder::new(terms)),
+            Self::OpenAiResponses => {
+                StreamEncoder::OpenAiResponses(responses::StreamEncoder::new(terms))
+            }
             Self::AnthropicMessages => {
                 StreamEncoder::AnthropicMessages(messages::StreamEncoder::new(terms))
             }
@@ -95,6 +104,7 @@ impl Form {
 #[derive(Debug)]
 pub(super) enum StreamDecoder {
     OpenAiChat(chat::StreamDecoder),
+    OpenAiResponses(responses::StreamDecoder),
     AnthropicMessages(messages::StreamDecoder),
 }
 
@@ -107,6 +117,7 @@ impl StreamDecoder {
     ) -> Result<(), Fault> {
         match self {
             Self::OpenAiChat(decoder) => decoder.event(name, data, emit),
+            Self::OpenAiResponses(decoder) => decoder.event(name, data, emit),
             Self::AnthropicMessages(decoder) => decoder.event(name, data, emit),
         }
     }
@@ -115,6 +126,7 @@ impl StreamDecoder {
 #[derive(Debug)]
 pub(super) enum StreamEncoder {
     OpenAiChat(chat::StreamEncoder),
+    OpenAiResponses(responses::StreamEncoder),
     AnthropicMessages(messages::StreamEncoder),
 }
 
@@ -122,7 +134,16 @@ impl StreamEncoder {
     pub(super) fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::OpenAiChat(encoder) => encoder.event(event, out),
+            Self::OpenAiResponses(encoder) => encoder.event(event, out),
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
+        }
+    }
+
+    /// The number of the next event, where the API counts them.
+    pub(super) const fn number(&self) -> u64 {
+        match self {
+            Self::OpenAiResponses(encoder) => encoder.number(),
+            Self::OpenAiChat(_) | Self::AnthropicMessages(_) => 0,
         }
     }
 }

@@ -108,6 +108,7 @@ impl StreamTranslator {
             self.writer.event(&Event::End);
         }
         self.writer.flush(out);
+        let events = self.writer.encoder.number();
         let Writer {
             done,
             content_events,
@@ -125,6 +126,7 @@ impl StreamTranslator {
             model,
             usage,
             content_events,
+            events,
         }
     }
 }

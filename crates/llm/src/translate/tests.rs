@@ -1,17 +1,12 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Operation;
 use crate::response::{Ended, StreamReport};
 
-const CHAT: Api = Api {
-    dialect: Dialect::OpenAi,
-    operation: Operation::ChatCompletions,
-};
-const MESSAGES: Api = Api {
-    dialect: Dialect::Anthropic,
-    operation: Operation::ChatCompletions,
-};
+const CHAT: Api = Api::CHAT_COMPLETIONS;
+const MESSAGES: Api = Api::MESSAGES;
+
+mod responses;
 
 fn pair(client: Api, dialect: Dialect) -> Pair {
     match Way::of(client, dialect) {

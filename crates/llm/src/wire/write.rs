@@ -99,6 +99,12 @@ impl ListWriter<'_> {
         }
     }
 
+    /// A text, number or boolean.
+    pub(crate) fn value(&mut self, value: impl Serialize) {
+        self.next();
+        append_value(self.out, value);
+    }
+
     pub(crate) fn object(&mut self, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.next();
         append_object(self.out, write);

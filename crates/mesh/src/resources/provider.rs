@@ -46,7 +46,7 @@ pub struct ProviderSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderDialect {
-    /// OpenAI's API: chat completions, completions, embeddings and models.
+    /// OpenAI's API: chat completions, responses, completions, embeddings and models.
     #[default]
     Openai,
     /// Anthropic's API: messages and the counting of their tokens.

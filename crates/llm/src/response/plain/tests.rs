@@ -5,7 +5,7 @@ use super::*;
 use crate::testing::{cuts, pieces, value, write};
 
 fn tap(pieces: &[&[u8]]) -> Plain {
-    let mut tap = PlainTap::new(Dialect::OpenAi);
+    let mut tap = PlainTap::new(Api::CHAT_COMPLETIONS);
     pieces.iter().for_each(|piece| tap.feed(piece));
     tap.finish()
 }
@@ -94,7 +94,7 @@ fn errors_are_read() {
 #[test]
 fn answers_of_anthropic_are_read() {
     let read = |body: &str| {
-        let mut tap = PlainTap::new(Dialect::Anthropic);
+        let mut tap = PlainTap::new(Api::MESSAGES);
         body.as_bytes().chunks(7).for_each(|piece| tap.feed(piece));
         tap.finish()
     };

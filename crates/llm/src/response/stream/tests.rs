@@ -39,7 +39,7 @@ struct Seen {
 }
 
 fn tap(pieces: &[&[u8]], options: StreamOptions) -> Seen {
-    let mut tap = StreamTap::new(Dialect::OpenAi, options);
+    let mut tap = StreamTap::new(Api::CHAT_COMPLETIONS, options);
     let mut out = Vec::new();
     for piece in pieces {
         tap.feed(Bytes::copy_from_slice(piece), &mut out)
@@ -92,6 +92,7 @@ fn a_good_stream_passes_whole() {
         model: Some("m".to_owned()),
         usage: Some(usage),
         content_events: 2,
+        events: stream.matches("data: ").count() as u64,
     };
     assert_eq!(seen.report, report);
 }
@@ -176,7 +177,7 @@ fn content_of_any_sort_begins() {
 
 #[test]
 fn what_begins_is_known_before_the_next_chunk() {
-    let mut tap = StreamTap::new(Dialect::OpenAi, DROP);
+    let mut tap = StreamTap::new(Api::CHAT_COMPLETIONS, DROP);
     let mut out = Vec::new();
     tap.feed(role().into(), &mut out).expect("short");
     assert!(!tap.begun());
@@ -220,7 +221,7 @@ fn error_events_fail_the_stream() {
     );
     fails("data: {\"error\":\"m\"}\n\n", None, "m");
     let own = crate::ApiError::new(crate::ErrorKind::Timeout, "late");
-    let own = crate::error::stream_event(Dialect::OpenAi, &own);
+    let own = crate::error::stream_event(Api::CHAT_COMPLETIONS, &own, 0);
     fails(std::str::from_utf8(&own).expect("UTF-8"), None, "late");
 }
 
@@ -280,7 +281,7 @@ fn oddities_are_mended() {
 #[test]
 fn neighbours_are_forwarded_as_one_slice() {
     let chunk = Bytes::from([text("a"), text("b"), usage_chunk(), stop(), DONE.into()].concat());
-    let mut tap = StreamTap::new(Dialect::OpenAi, DROP);
+    let mut tap = StreamTap::new(Api::CHAT_COMPLETIONS, DROP);
     let mut out = Vec::new();
     tap.feed(chunk.clone(), &mut out).expect("short");
     assert_eq!(out.len(), 2);
@@ -291,7 +292,7 @@ fn neighbours_are_forwarded_as_one_slice() {
 #[test]
 fn events_are_bounded() {
     let mut tap = StreamTap::new(
-        Dialect::OpenAi,
+        Api::CHAT_COMPLETIONS,
         StreamOptions {
             max_frame: 20,
             ..StreamOptions::default()
@@ -352,7 +353,7 @@ mod anthropic {
 
     fn watch(stream: &str) -> Seen {
         let run = |pieces: &[&[u8]]| {
-            let mut tap = StreamTap::new(Dialect::Anthropic, DROP);
+            let mut tap = StreamTap::new(Api::MESSAGES, DROP);
             let mut out = Vec::new();
             for piece in pieces {
                 tap.feed(Bytes::copy_from_slice(piece), &mut out)
@@ -400,6 +401,7 @@ mod anthropic {
             model: Some("claude".to_owned()),
             usage: Some(usage),
             content_events: 2,
+            events: 9,
         };
         assert_eq!(seen.report, report);
     }
@@ -465,7 +467,7 @@ mod anthropic {
         let overloaded =
             named(json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}));
         let own = crate::ApiError::new(crate::ErrorKind::Timeout, "m");
-        let own = crate::error::stream_event(Dialect::Anthropic, &own);
+        let own = crate::error::stream_event(Api::MESSAGES, &own, 0);
         let own = String::from_utf8(own.to_vec()).expect("UTF-8");
         let bare = "data: {\"error\":\"m\"}\n\n".to_owned();
         for (event, status) in [(overloaded, Some(529)), (own, Some(504)), (bare, None)] {

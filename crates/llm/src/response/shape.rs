@@ -1,0 +1,89 @@
+//! How the answers of an API are read: the one place that tells the APIs apart for the taps.
+
+use bytes::Bytes;
+
+use super::{EventFacts, UpstreamError, Usage};
+use crate::openai::responses;
+use crate::{Api, Dialect, Operation, anthropic, openai};
+
+/// A way to write answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Of all of OpenAI's APIs but the next.
+    OpenAi,
+    /// Of OpenAI's Responses API.
+    Responses,
+    /// Of Anthropic's APIs.
+    Anthropic,
+}
+
+impl Shape {
+    pub(super) const fn of(api: Api) -> Self {
+        match (api.dialect, api.operation) {
+            (Dialect::OpenAi, Operation::Responses) => Self::Responses,
+            (Dialect::OpenAi, _) => Self::OpenAi,
+            (Dialect::Anthropic, _) => Self::Anthropic,
+        }
+    }
+
+    /// Reads the `usage` of a plain answer.
+    pub(super) fn usage(self, raw: &[u8]) -> Option<Usage> {
+        match self {
+            Self::OpenAi => openai::usage(raw),
+            Self::Responses => responses::usage(raw),
+            Self::Anthropic => anthropic::usage(raw),
+        }
+    }
+
+    /// Reads the `error` of a plain answer.
+    pub(super) fn error(self, raw: &[u8]) -> Option<UpstreamError> {
+        match self {
+            Self::OpenAi | Self::Responses => openai::upstream_error(raw),
+            Self::Anthropic => anthropic::upstream_error(raw),
+        }
+    }
+
+    /// Whether an event may say more than some further content.
+    pub(super) fn is_remarkable(self, name: Option<&[u8]>, data: &[u8]) -> bool {
+        match self {
+            Self::OpenAi => openai::is_remarkable(data),
+            Self::Responses => responses::is_remarkable(name, data),
+            Self::Anthropic => anthropic::is_remarkable(data),
+        }
+    }
+
+    /// What an event says.
+    pub(super) fn event_facts(self, name: Option<&[u8]>, data: &[u8]) -> EventFacts {
+        match self {
+            Self::OpenAi => openai::event_facts(data),
+            Self::Responses => responses::event_facts(name, data),
+            Self::Anthropic => anthropic::event_facts(data),
+        }
+    }
+
+    /// Whether data that lacks its terminator is all there.
+    pub(super) fn is_whole_event(self, data: &[u8]) -> bool {
+        match self {
+            Self::OpenAi => openai::is_whole_event(data),
+            // Neither has an event that is not JSON.
+            Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
+        }
+    }
+
+    /// What is known of the usage after an event: the last word is all of it, or a part.
+    pub(super) fn joined(self, before: Option<Usage>, now: Option<Usage>) -> Option<Usage> {
+        match (self, before, now) {
+            (Self::Anthropic, Some(before), Some(now)) => Some(anthropic::joined(before, now)),
+            (_, before, now) => now.or(before),
+        }
+    }
+
+    /// What ends a stream that is finished. Where nothing but an event finishes it, nothing can be
+    /// left out.
+    pub(super) const fn end_of_stream(self) -> Option<Bytes> {
+        match self {
+            Self::OpenAi => Some(openai::END_OF_STREAM),
+            Self::Responses | Self::Anthropic => None,
+        }
+    }
+}
