@@ -195,11 +195,22 @@ fn proxied(
 /// The names of the fields; a client's own are no longer than they are worth reading.
 fn header_of(dropped: &Dropped) -> Option<HeaderValue> {
     const MOST: usize = 1024;
-    let mut fields = dropped.fields().join(", ");
-    fields.truncate(fields.floor_char_boundary(MOST));
-    let is_some = !fields.is_empty();
-    is_some
-        .then(|| HeaderValue::try_from(fields).ok())
+    let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    let mut names: Vec<String> = Vec::new();
+    let (mut len, mut left) = (0, dropped.unnamed());
+    for field in dropped.fields() {
+        len += field.len();
+        if len > MOST {
+            left += 1;
+        } else {
+            names.push(field.chars().map(visible).collect());
+        }
+    }
+    if left > 0 {
+        names.push(format!("and {left} more"));
+    }
+    (!names.is_empty())
+        .then(|| HeaderValue::try_from(names.join(", ")).ok())
         .flatten()
 }
 

@@ -61,6 +61,7 @@ pub(crate) async fn run(
         .map(|limit| exchange.started + limit);
     let mut targets = Targets::new(&routed.rule, routed.api(), runtime);
     let mut last: Option<Failed> = None;
+    let mut unsaid: Option<Failed> = None;
     loop {
         let now = Instant::now();
         if is_over(end, now) {
@@ -69,7 +70,11 @@ pub(crate) async fn run(
         let free = last.as_ref().is_some_and(|failed| failed.free);
         let mut candidate = match targets.next(routed.cost, free, shared.clock.at(now)) {
             Ok(candidate) => candidate,
-            Err(exhausted) => return give_up(last, Some(exhausted), routed),
+            Err(exhausted) => {
+                // What no dialect could say is not why others failed or could not be asked.
+                let unsaid = unsaid.filter(|_| exhausted.refused.is_none());
+                return give_up(last.or(unsaid), Some(exhausted), routed);
+            }
         };
         let mut place = Place::new(&mut candidate, shared, now);
         if candidate.again {
@@ -81,15 +86,16 @@ pub(crate) async fn run(
         note_repeat(shared, exchange, last.as_ref(), &candidate);
         match once::attempt(shared, exchange, routed, &candidate, place, end).await {
             Ok(begun) => return Ok(Ran::Begun(begun)),
+            Err(failed) if failed.untranslatable.is_some() => {
+                targets.cannot_say(candidate.target.backend.dialect);
+                unsaid = Some(failed);
+            }
             Err(failed) if !failed.repeatable => return give_up(Some(failed), None, routed),
             Err(failed) => {
                 if failed.reason == Reason::Status(429) {
                     targets.was_busy();
                 }
-                // What another dialect cannot say is not why the request failed before.
-                if failed.untranslatable.is_none() || last.is_none() {
-                    last = Some(failed);
-                }
+                last = Some(failed);
             }
         }
     }

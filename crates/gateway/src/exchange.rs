@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Request;
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use llm::Api;
+use llm::{Api, Dialect};
 use mesh::snapshot::Rule;
 use net::listener::ConnInfo;
 use telemetry::{
@@ -19,7 +19,7 @@ use telemetry::{
 use tokio::time::Instant;
 
 use crate::counted::Received;
-use crate::headers::{TRACEPARENT, X_ATTEMPTS, X_ENDPOINT, X_OVERHEAD, X_REQUEST_ID};
+use crate::headers::{REQUEST_ID, TRACEPARENT, X_ATTEMPTS, X_ENDPOINT, X_OVERHEAD, X_REQUEST_ID};
 use crate::shared::Shared;
 
 /// The status recorded for a client that left before there was one; nginx's.
@@ -151,6 +151,14 @@ impl Exchange {
     ) {
         self.status = status.as_u16();
         headers.insert(X_REQUEST_ID, self.request_id.clone());
+        if self
+            .api
+            .is_some_and(|api| api.dialect == Dialect::Anthropic)
+        {
+            // Where the provider has given its own, that is the one to ask it about.
+            let given = headers.entry(REQUEST_ID);
+            given.or_insert_with(|| self.request_id.clone());
+        }
         headers.insert(X_ATTEMPTS, HeaderValue::from(self.attempts));
         let micros = self.overhead().as_micros();
         let overhead = format!("{}.{:03}", micros / 1000, micros % 1000);

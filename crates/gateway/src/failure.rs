@@ -158,6 +158,7 @@ impl Failure {
             Self::ForeignOrigin => Some("origin_not_allowed"),
             Self::Exhausted => Some("overloaded"),
             Self::NoEndpoint { .. } => Some("no_endpoint"),
+            Self::Untranslatable(fault) => fault.code,
             _ => None,
         }
     }

@@ -10,6 +10,8 @@ use http::header::{
 
 /// Caller-chosen or generated id of a request, echoed in the answer and sent upstream.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where clients of Anthropic's API look for the same.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// W3C trace context; passed through untouched.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How many times an upstream was tried for this answer.

@@ -21,8 +21,8 @@
 use std::sync::Arc;
 
 use balance::{Cost, Endpoint, EndpointId, PickError, PickRequest, Time, Token};
-use llm::Api;
 use llm::translate::Way;
+use llm::{Api, Dialect};
 use mesh::snapshot::{Rule, Target, Tier};
 use smallvec::SmallVec;
 
@@ -84,6 +84,8 @@ pub(crate) struct Targets<'a> {
     /// The ordered alternatives of the last pick, and the target they belong to.
     alternatives: Option<(usize, SmallVec<[Arc<Endpoint>; 3]>)>,
     refused: Option<(Arc<str>, PickError)>,
+    /// Dialects that the request cannot be said in.
+    mute: SmallVec<[Dialect; 2]>,
 }
 
 impl<'a> Targets<'a> {
@@ -103,7 +105,17 @@ impl<'a> Targets<'a> {
             spent: SmallVec::new(),
             alternatives: None,
             refused: None,
+            mute: SmallVec::new(),
         }
+    }
+
+    /// The attempt that was taken last cannot be made: its dialect cannot say what is asked for. It
+    /// counts for nothing, and no other of the dialect is tried.
+    pub(crate) fn cannot_say(&mut self, dialect: Option<Dialect>) {
+        self.mute.extend(dialect);
+        self.attempts_left += 1;
+        self.made = self.made.saturating_sub(1);
+        self.alternatives = None;
     }
 
     /// Picks and reserves the next endpoint. `free` tells that the attempt before this one never
@@ -255,13 +267,21 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Whether a target of the tier may be asked.
+    fn is_open(&self, index: usize, target: &Target) -> bool {
+        let is_mute = |dialect| self.mute.contains(&dialect);
+        serves(target, self.api)
+            && !self.spent.contains(&index)
+            && !target.backend.dialect.is_some_and(is_mute)
+    }
+
     /// Draws a target by weight among those that can serve and are not spent.
     fn draw(&self, tier: &'a Tier) -> Option<(usize, &'a Target)> {
         let open = || {
             tier.targets()
                 .iter()
                 .enumerate()
-                .filter(|(index, target)| serves(target, self.api) && !self.spent.contains(index))
+                .filter(|(index, target)| self.is_open(*index, target))
         };
         let total: u64 = open().map(|(_, target)| u64::from(target.weight)).sum();
         if total == 0 {

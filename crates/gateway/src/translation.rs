@@ -7,10 +7,10 @@
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 use http::response::Parts;
 use http::{Response, StatusCode};
-use llm::response::{PlainTap, UpstreamError};
+use llm::response::UpstreamError;
 use llm::translate::{Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way};
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
@@ -56,6 +56,7 @@ pub(crate) async fn request(
                 "has no counterpart in the API of the model that was asked for, and is not to \
                       be left out"
                     .to_owned(),
+            code: None,
         })),
         _ => Ok(request),
     }
@@ -79,27 +80,33 @@ pub(crate) fn answer(pair: Pair, body: &[u8]) -> Result<TranslatedAnswer, Fault>
 
 /// Makes the head of an answer fit a body that has been written anew.
 pub(crate) fn fit_head(head: &mut Parts, content_type: &'static str) {
-    head.headers.remove(CONTENT_LENGTH);
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG] {
+        head.headers.remove(name);
+    }
     let content_type = HeaderValue::from_static(content_type);
     head.headers.insert(CONTENT_TYPE, content_type);
 }
 
 /// An error answer in the client's dialect.
 pub(crate) fn error(pair: Pair, client: Dialect, head: &mut Parts, body: &[u8]) -> Bytes {
-    let mut tap = PlainTap::new(pair.upstream());
-    tap.feed(body);
-    let error = tap.finish().error.unwrap_or_else(|| UpstreamError {
+    let error = pair.error(body).unwrap_or_else(|| UpstreamError {
         message: format!(
             "the model's server answered with status {}",
             head.status.as_u16()
         ),
         ..UpstreamError::default()
     });
-    if client != Dialect::Anthropic && head.status.as_u16() == OVERLOADED {
-        head.status = StatusCode::SERVICE_UNAVAILABLE;
-    }
+    head.status = known_status(client, head.status);
     fit_head(head, llm::CONTENT_TYPE_JSON);
     error_body(client, head.status, &error)
+}
+
+/// The status by which a server of `dialect` would have said the same.
+pub(crate) fn known_status(dialect: Dialect, status: StatusCode) -> StatusCode {
+    if dialect != Dialect::Anthropic && status.as_u16() == OVERLOADED {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    status
 }
 
 /// The body with which a server of `dialect` would have reported `error`.

@@ -146,10 +146,9 @@ const fn error_type(kind: ErrorKind, status: u16) -> &'static str {
     }
 }
 
-/// The body of an error answer. The field at fault and the code have no place of their own in it;
-/// messages name the field.
+/// The body of an error answer. The field at fault has no place of its own in it; messages name it.
 pub(crate) fn error_body(error: &ApiError) -> Bytes {
-    let body = json!({
+    let mut body = json!({
         "type": "error",
         "error": {
             "type": error_type(error.kind, error.status),
@@ -157,6 +156,9 @@ pub(crate) fn error_body(error: &ApiError) -> Bytes {
         },
         "request_id": null,
     });
+    if let Some(code) = &error.code {
+        body["error"]["details"] = json!({"error_code": code});
+    }
     body.to_string().into()
 }
 

@@ -21,17 +21,27 @@ pub(crate) use request::{
 };
 pub(crate) use response::{Choice, Finish, Response};
 
+/// Names that are kept; nobody reads more.
+const MAX_NAMED: usize = 64;
+
 /// Names of the client's fields that the target's API cannot express and that an answer can do
 /// without.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dropped(Vec<String>);
+pub struct Dropped {
+    named: Vec<String>,
+    unnamed: u64,
+}
 
 impl Dropped {
     /// Notes a field, once.
     pub(crate) fn add(&mut self, field: impl Into<String>) {
+        if self.named.len() >= MAX_NAMED {
+            self.unnamed += 1;
+            return;
+        }
         let field = field.into();
-        if !self.0.contains(&field) {
-            self.0.push(field);
+        if !self.named.contains(&field) {
+            self.named.push(field);
         }
     }
 
@@ -42,9 +52,15 @@ impl Dropped {
         }
     }
 
-    /// The fields, in the order in which they were met.
+    /// The first of the fields, in the order in which they were met.
     #[must_use]
     pub fn fields(&self) -> &[String] {
-        &self.0
+        &self.named
+    }
+
+    /// How many there are beside those that are named.
+    #[must_use]
+    pub const fn unnamed(&self) -> u64 {
+        self.unnamed
     }
 }

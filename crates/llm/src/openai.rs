@@ -321,7 +321,7 @@ pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
 }
 
 /// The error of an error event: `{"error": …}`, or vLLM's older `{"object": "error", …}`.
-fn event_error(data: &[u8]) -> Option<UpstreamError> {
+pub(crate) fn event_error(data: &[u8]) -> Option<UpstreamError> {
     memchr::memmem::find(data, b"\"error\"")?;
     let event: Value = serde_json::from_slice(data).ok()?;
     match event.get("error") {

@@ -11,8 +11,8 @@ mod tests;
 
 use bytes::Bytes;
 
-use crate::response::Usage;
-use crate::{Api, Dialect};
+use crate::response::{PlainTap, UpstreamError, Usage};
+use crate::{Api, Dialect, openai};
 use form::Form;
 
 pub use crate::canonical::Dropped;
@@ -97,6 +97,19 @@ impl Pair {
         Ok(TranslatedRequest {
             body: body.into(),
             dropped,
+        })
+    }
+
+    /// The error that an error answer of the upstream reports; `None` if it is no such.
+    #[must_use]
+    pub fn error(self, body: &[u8]) -> Option<UpstreamError> {
+        let api = self.upstream.api();
+        let mut tap = PlainTap::new(api);
+        tap.feed(body);
+        tap.finish().error.or_else(|| match api.dialect {
+            // Some servers send the error without an object around it.
+            Dialect::OpenAi => openai::event_error(body),
+            Dialect::Anthropic => None,
         })
     }
 

@@ -63,6 +63,7 @@ pub(crate) enum Reason {
 impl UpstreamAnswer {
     /// The answer with which an upstream would have reported `error`.
     pub(crate) fn of_error(dialect: Dialect, status: StatusCode, error: &UpstreamError) -> Self {
+        let status = translation::known_status(dialect, status);
         Self {
             head: translation::head(status),
             body: translation::error_body(dialect, status, error),

@@ -74,7 +74,7 @@ struct Answered {
 }
 
 fn note_dropped(shared: &Shared, routed: &Routed, backend: &Arc<str>, answered: &Answered) {
-    let fields = answered.dropped.fields().len() as u64;
+    let fields = answered.dropped.fields().len() as u64 + answered.dropped.unnamed();
     if fields > 0 {
         let route = &routed.rule.route;
         shared.metrics.dropped_fields(route, backend, fields);

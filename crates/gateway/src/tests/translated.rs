@@ -231,3 +231,30 @@ routes:
     let got = fixture.ask(&two).await;
     assert!(got.starts_with("HTTP/1.1 503"), "{got}");
 }
+
+/// What a dialect cannot say costs no attempt: the other backend of the tier is asked.
+#[tokio::test]
+async fn a_request_goes_where_it_can_be_said() {
+    let claude = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let gpt = Upstream::answering(answer("200 OK", "application/json", COMPLETION)).await;
+    let config = "
+providers:
+  - { name: claude, dialect: anthropic, baseUrl: 'http://FIRST/v1' }
+  - { name: gpt, baseUrl: 'http://SECOND/v1' }
+routes:
+  - name: both
+    rules:
+      - backendRefs: [{ provider: claude, weight: 1000 }, { provider: gpt }]
+        retry: { attempts: 0 }
+";
+    let config = config
+        .replace("FIRST", &claude.address.to_string())
+        .replace("SECOND", &gpt.address.to_string());
+    let fixture = Fixture::start(&config).await;
+    let two = chat(false).replace(r#""max_tokens":8"#, r#""n":         2"#);
+    for _ in 0..5 {
+        let got = fixture.ask(&two).await;
+        assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    }
+    assert!(claude.received().is_empty());
+}

@@ -118,7 +118,11 @@ impl Figures {
         };
         let mut read = |name, figure: &mut Option<u64>| {
             if let Ok(Some(count)) = usage.take(name, |v| v.count()) {
-                *figure = Some(count);
+                // Some servers end with zeros for what they have told before.
+                *figure = Some(count)
+                    .filter(|count| *count > 0)
+                    .or(*figure)
+                    .or(Some(0));
             }
         };
         read("input_tokens", &mut self.input);

@@ -30,7 +30,7 @@ fn errors_have_the_words_of_their_kind() {
         let body = parse(&error::encode(Dialect::Anthropic, &error));
         let expect = json!({
             "type": "error",
-            "error": {"type": expect, "message": "m\""},
+            "error": {"type": expect, "message": "m\"", "details": {"error_code": "c"}},
             "request_id": null,
         });
         assert_eq!((body, error.status), (expect, status), "{kind:?}");

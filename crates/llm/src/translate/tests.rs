@@ -302,3 +302,33 @@ fn a_stream_that_breaks_off_is_not_ended() {
     assert!(matches!(report.ended, Ended::Failed(_)));
     assert!(text.contains("event: error"), "{text}");
 }
+
+/// As long as nobody says that the answer is complete, it is not.
+#[test]
+fn an_end_without_a_finish_is_a_cut() {
+    let begun = chunks(&[json!({"index": 0, "delta": {"content": "so"}})]);
+    let (text, report) = stream(MESSAGES, Dialect::OpenAi, &begun, 100);
+    assert_eq!(report.ended, Ended::Truncated);
+    assert!(!text.contains("message_stop"), "{text}");
+}
+
+#[test]
+fn a_request_of_a_million_fields_is_refused() {
+    let fields: String = (0..100_000).map(|n| format!("\"f{n}\":1,")).collect();
+    let body = format!(r#"{{{fields}"model":"m","messages":[]}}"#);
+    let between = pair(CHAT, Dialect::Anthropic);
+    let fault = between.request(body.as_bytes(), None).unwrap_err();
+    assert!(fault.message.contains("more than 4096 fields"), "{fault}");
+    let fields: String = (0..200).map(|n| format!("\"f{n}\":1,")).collect();
+    let body = format!(r#"{{{fields}"model":"m","messages":[{{"role":"user","content":"hi"}}]}}"#);
+    let request = between.request(body.as_bytes(), None).unwrap();
+    let dropped = request.dropped;
+    assert_eq!((dropped.fields().len(), dropped.unnamed()), (64, 136));
+}
+
+#[test]
+fn errors_without_an_object_around_them_are_read() {
+    let between = pair(MESSAGES, Dialect::OpenAi);
+    let bare = br#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#;
+    assert_eq!(between.error(bare).unwrap().message, "too long");
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
@@ -18,6 +18,8 @@ pub struct Fault {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+    /// A machine-readable reason, if clients know one.
+    pub code: Option<&'static str>,
 }
 
 impl Fault {
@@ -25,13 +27,21 @@ impl Fault {
         Self {
             field: field.to_string(),
             message: message.into(),
+            code: None,
         }
+    }
+
+    /// Names a reason that clients know.
+    pub(crate) const fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 }
 
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
-        let error = Self::new(ErrorKind::InvalidRequest, fault.to_string());
+        let mut error = Self::new(ErrorKind::InvalidRequest, fault.to_string());
+        error.code = fault.code.map(str::to_owned);
         if fault.field.is_empty() {
             error
         } else {
@@ -39,6 +49,10 @@ impl From<Fault> for ApiError {
         }
     }
 }
+
+/// Fields of an object and items of a list at most: a bound of memory, far beyond any use.
+const MAX_FIELDS: usize = 1 << 12;
+const MAX_ITEMS: usize = 1 << 16;
 
 /// Where a value stands. A chain of borrowed steps, which costs nothing until it is written out.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +136,15 @@ impl<'a, 'p> Value<'a, 'p> {
     }
 
     fn parse<T: Deserialize<'a>>(self, what: &str) -> Result<T, Fault> {
-        serde_json::from_str(self.raw).map_err(|_| self.expected(what))
+        serde_json::from_str(self.raw).map_err(|error| {
+            let expected = self.expected(what);
+            // Of the right kind, and yet not right: an escape that is no character, too many items.
+            if what == self.kind() {
+                self.fault(format!("cannot be read: {error}"))
+            } else {
+                expected
+            }
+        })
     }
 
     /// Text; borrowed unless something in it is escaped.
@@ -237,6 +259,14 @@ impl<'a, 'p> Object<'a, 'p> {
             .any(|(key, raw)| key == name && raw.get() != "null")
     }
 
+    /// A field as it is written, without taking it.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'a str> {
+        let mut fields = self.fields.iter();
+        fields
+            .find(|(key, _)| key == name)
+            .map(|(_, raw)| raw.get())
+    }
+
     /// Takes a field and reads it; `None` if it is absent or `null`.
     pub(crate) fn take<T>(
         &mut self,
@@ -327,6 +357,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut fields = SmallVec::new();
                 while let Some((name, value)) = map.next_entry::<Text<'de>, &RawValue>()? {
+                    if fields.len() >= MAX_FIELDS {
+                        return Err(M::Error::custom(format!("more than {MAX_FIELDS} fields")));
+                    }
                     fields.push((name.0, value));
                 }
                 Ok(Fields(fields))
@@ -351,6 +384,9 @@ impl<'de> Deserialize<'de> for Items<'de> {
             fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
                 let mut items = SmallVec::new();
                 while let Some(item) = list.next_element::<&RawValue>()? {
+                    if items.len() >= MAX_ITEMS {
+                        return Err(S::Error::custom(format!("more than {MAX_ITEMS} items")));
+                    }
                     items.push(item);
                 }
                 Ok(Items(items))

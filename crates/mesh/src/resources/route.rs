@@ -274,7 +274,8 @@ pub struct Retry {
     /// 0 repeats nothing. Default: 2.
     #[schemars(range(min = 0, max = 16))]
     pub attempts: u8,
-    /// Statuses that are repeated, 400 to 599. Default: 429, 500, 502, 503, 504.
+    /// Statuses that are repeated, 400 to 599. 529 is Anthropic's for an overload. Default: 429, 500,
+    /// 502, 503, 504, 529.
     pub codes: Vec<u16>,
     /// Pause before a repetition.
     pub backoff: Backoff,
@@ -284,7 +285,7 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 2,
-            codes: vec![429, 500, 502, 503, 504],
+            codes: vec![429, 500, 502, 503, 504, 529],
             backoff: Backoff::default(),
         }
     }

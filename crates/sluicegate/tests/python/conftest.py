@@ -1,15 +1,18 @@
-"""One gateway in front of simulated engines, for the whole run."""
+"""One gateway in front of simulated engines and providers, for the whole run."""
 
 import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import anthropic
 import openai
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from anthropic_provider import AnthropicProvider  # noqa: E402
+from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
 from recorder import Recorder  # noqa: E402
 
@@ -23,11 +26,17 @@ def pool(name: str, model: str, *ports: int, **fields) -> dict:
     return {"name": name, "models": [model], "endpoints": endpoints, **fields}
 
 
+def provider(name: str, model: str, port: int, key: str) -> dict:
+    base_url = f"http://127.0.0.1:{port}/v1"
+    return {"name": name, "dialect": name, "baseUrl": base_url, "apiKey": key, "models": [model]}
+
+
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory):
     """The gateway, its engines and where they are."""
     directory = tmp_path_factory.mktemp("mesh")
     recorder = Recorder()
+    providers = SimpleNamespace(anthropic=AnthropicProvider(), openai=OpenAiProvider())
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
     engines = SimpleNamespace(
@@ -49,6 +58,10 @@ def mesh(tmp_path_factory):
                     pool("slow", "slow", engines.slow.port),
                     pool("flaky", "flaky", engines.flaky.port),
                     pool("recorder", "recorded", recorder.port, apiKey=key),
+                ],
+                "providers": [
+                    provider("anthropic", "claude", providers.anthropic.port, key),
+                    provider("openai", "gpt", providers.openai.port, key),
                 ],
             }
         )
@@ -72,12 +85,14 @@ def mesh(tmp_path_factory):
             gateway=gateway,
             engines=engines,
             recorder=recorder,
+            providers=providers,
         )
     finally:
         status = gateway.stop()
         for engine in (*engines.llama, engines.slow, engines.flaky):
             engine.process.stop()
-        recorder.stop()
+        for server in (recorder, providers.anthropic, providers.openai):
+            server.stop()
     assert status == 0, f"the gateway ended with {status}:\n{gateway.text()}"
     assert "panicked" not in gateway.text(), gateway.text()
 
@@ -86,6 +101,13 @@ def mesh(tmp_path_factory):
 def client(mesh):
     """The official client. It does not retry, so that a test sees the first answer."""
     with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=CLIENT_KEY, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def anthropic_client(mesh):
+    """Anthropic's official client, likewise."""
+    with anthropic.Anthropic(base_url=mesh.url, api_key=CLIENT_KEY, max_retries=0) as client:
         yield client
 
 

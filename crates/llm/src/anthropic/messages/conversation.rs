@@ -131,6 +131,8 @@ fn check_result(result: &ToolResult<'_>, dropped: &mut Dropped) -> Result<(), Fa
 
 fn check_media(media: &Media<'_>, dropped: &mut Dropped) -> Result<(), Fault> {
     let fits = match (media.kind, &media.source) {
+        // Uploaded to another provider.
+        (_, Source::File(_)) => false,
         (MediaKind::Image, Source::Text(_)) | (MediaKind::Audio | MediaKind::Video, _) => false,
         (MediaKind::Document, Source::Base64 { media_type, .. }) => media_type == "application/pdf",
         (MediaKind::Image | MediaKind::Document, _) => true,

@@ -8,6 +8,9 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, Object, Value};
 
+/// The code of the error on which clients send the whole conversation instead.
+const NO_THREADS: &str = "thread_unsupported_request";
+
 /// Reads the body of a request.
 ///
 /// # Errors
@@ -22,6 +25,13 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
         stream_usage: stream,
         ..Request::default()
     };
+    if object.has("thread") {
+        let message = "cannot be held by models of other APIs: send the whole conversation";
+        return Err(object.fault("thread", message).with_code(NO_THREADS));
+    }
+    if object.has("compaction") {
+        return Err(object.fault("compaction", "cannot be wanted of models of other APIs"));
+    }
     limits(&mut object, &mut request)?;
     conversation(&mut object, &mut request)?;
     tools(&mut object, &mut request)?;

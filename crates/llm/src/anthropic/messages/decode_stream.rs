@@ -96,7 +96,14 @@ impl StreamDecoder {
             model: message.text("model")?.unwrap_or_default(),
             created: None,
         });
-        self.usage(&mut message, emit)
+        message.take("usage", |usage| {
+            self.figures.update(usage);
+            // What it says of the output so far stands for nothing.
+            self.figures.output = None;
+            emit(Event::Usage(self.figures.usage()));
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Tells of the tokens so far, if an object does.

@@ -9,8 +9,21 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, Object, Value};
 
+const GUIDED: &str = "bounds the answer in a way that the API of this model does not know: use \
+                      `response_format`";
+
 /// Fields that change what is asked for and that no other dialect can say.
-const OWN: [(&str, &str); 4] = [
+const OWN: [(&str, &str); 11] = [
+    ("guided_json", GUIDED),
+    ("guided_regex", GUIDED),
+    ("guided_choice", GUIDED),
+    ("guided_grammar", GUIDED),
+    ("structured_outputs", GUIDED),
+    ("grammar", GUIDED),
+    (
+        "safe_prompt",
+        "asks for a safety prompt, which the API of this model does not know",
+    ),
     ("functions", "is long deprecated: use `tools`"),
     ("function_call", "is long deprecated: use `tool_choice`"),
     (
@@ -246,7 +259,7 @@ pub(super) fn reasoning<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Reasoning
     let other = object.text("reasoning")?;
     let text = object.text("reasoning_content")?.or(other);
     let details = object.take("reasoning_details", |list| list.list(detail))?;
-    let details: Vec<_> = details.into_iter().flatten().flatten().collect();
+    let details = joined(details.into_iter().flatten().flatten());
     if !details.is_empty() {
         return Ok(details);
     }
@@ -260,9 +273,41 @@ pub(super) fn reasoning<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Reasoning
         .collect())
 }
 
-fn detail<'a>(value: Value<'a, '_>) -> Result<Option<Reasoning<'a>>, Fault> {
+/// A thought, or a piece of it, with its number.
+type Detail<'a> = (Option<u64>, Reasoning<'a>);
+
+/// Puts together what clients send back in the pieces of a stream: the pieces of a thought have one
+/// number, and its proof is the last.
+fn joined<'a>(details: impl Iterator<Item = Detail<'a>>) -> Vec<Reasoning<'a>> {
+    let mut thoughts: Vec<Detail<'a>> = Vec::new();
+    for (index, piece) in details {
+        match thoughts.last_mut() {
+            Some((known, thought))
+                if index.is_some()
+                    && *known == index
+                    && thought.signature.is_none()
+                    && thought.redacted.is_none()
+                    && piece.redacted.is_none() =>
+            {
+                if let Some(text) = piece.text {
+                    thought
+                        .text
+                        .get_or_insert_default()
+                        .to_mut()
+                        .push_str(&text);
+                }
+                thought.signature = piece.signature;
+            }
+            _ => thoughts.push((index, piece)),
+        }
+    }
+    thoughts.into_iter().map(|(_, thought)| thought).collect()
+}
+
+fn detail<'a>(value: Value<'a, '_>) -> Result<Option<Detail<'a>>, Fault> {
     let mut object = value.object()?;
-    Ok(match &*object.require_text("type")? {
+    let index = object.take("index", |value| value.count())?;
+    let thought = match &*object.require_text("type")? {
         "reasoning.text" => Some(Reasoning {
             text: object.text("text")?,
             signature: object.text("signature")?,
@@ -277,7 +322,8 @@ fn detail<'a>(value: Value<'a, '_>) -> Result<Option<Reasoning<'a>>, Fault> {
             ..Reasoning::default()
         }),
         _ => None,
-    })
+    };
+    Ok(thought.map(|thought| (index, thought)))
 }
 
 pub(super) fn tool_call<'a>(value: Value<'a, '_>) -> Result<ToolCall<'a>, Fault> {

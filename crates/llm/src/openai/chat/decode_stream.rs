@@ -14,8 +14,10 @@ use crate::canonical::{Delta, Event, Opening, Reasoning};
 use crate::openai;
 use crate::wire::{Fault, Object, Value};
 
-/// Answers and calls of one answer at most: a bound of memory, not of anybody's use.
-const MAX_OPEN: usize = 1024;
+/// Answers, calls of one answer, and bytes of a call's id at most: bounds of memory, not of anybody's
+/// use.
+const MAX_OPEN: usize = 128;
+const MAX_ID: usize = 1024;
 
 /// Reads a stream, event by event.
 #[derive(Debug, Default)]
@@ -43,7 +45,10 @@ impl StreamDecoder {
         }
         if data.trim_ascii() == openai::DONE {
             self.over = true;
-            emit(Event::End);
+            // An end without the ends of all answers is a stream that was cut.
+            if self.is_complete() {
+                emit(Event::End);
+            }
             return Ok(());
         }
         if let Some(error) = openai::event_error(data) {
@@ -55,7 +60,9 @@ impl StreamDecoder {
     }
 
     fn chunk(&mut self, mut chunk: Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
-        if !std::mem::replace(&mut self.started, true) {
+        // The first chunk of some servers is about the prompt, and has no name.
+        if !self.started && (chunk.has("usage") || !is_nameless(&chunk)) {
+            self.started = true;
             emit(Event::Start {
                 id: chunk.text("id")?.unwrap_or_default(),
                 model: chunk.text("model")?.unwrap_or_default(),
@@ -75,6 +82,10 @@ impl StreamDecoder {
             emit(Event::Usage(usage));
         }
         Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished)
     }
 
     fn choice(&mut self, value: &Value<'_, '_>, index: u64) -> Result<&mut Choice, Fault> {
@@ -187,6 +198,7 @@ impl Choice {
             Some((open, part)) if open == kind => part,
             _ => {
                 self.close_text(emit);
+                self.close_calls(|call| call.arguments.is_complete(), emit);
                 let part = self.open(
                     match kind {
                         Kind::Text => Opening::Text,
@@ -220,6 +232,15 @@ impl Choice {
             None if self.calls.len() >= MAX_OPEN => {
                 return Err(value.fault("is one of too many"));
             }
+            None if id.as_ref().is_some_and(|id| id.len() > MAX_ID) => {
+                return Err(value.fault("has an id that is too long"));
+            }
+            None if self.is_behind(number, id.as_deref()) => {
+                return match arguments.filter(|text| !text.is_empty()) {
+                    None => Ok(()),
+                    Some(_) => Err(value.fault("goes on behind its end")),
+                };
+            }
             None => self.open_call(number, id, name.unwrap_or_default(), emit),
         };
         let arguments = arguments.filter(|text| !text.is_empty());
@@ -248,6 +269,12 @@ impl Choice {
         let same =
             |call: &Call| call.number == number && call.open && id.is_none_or(|id| *id == *call.id);
         self.calls.iter().rposition(same)
+    }
+
+    /// Whether a delta belongs to a call that is complete.
+    fn is_behind(&self, number: u64, id: Option<&str>) -> bool {
+        let same = |call: &Call| call.number == number && id.is_none_or(|id| *id == *call.id);
+        self.calls.iter().any(same)
     }
 
     fn open_call(
@@ -302,6 +329,12 @@ impl Choice {
             }
         }
     }
+}
+
+/// Whether a chunk says neither who answers nor anything of the answer.
+fn is_nameless(chunk: &Object<'_, '_>) -> bool {
+    let is_empty = |name, empty: &[&str]| chunk.peek(name).is_none_or(|raw| empty.contains(&raw));
+    is_empty("id", &["\"\""]) && is_empty("model", &["\"\""]) && is_empty("choices", &["[]"])
 }
 
 type Function<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);

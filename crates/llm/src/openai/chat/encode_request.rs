@@ -98,8 +98,16 @@ fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut
         o.value("logprobs", true);
         o.maybe("top_logprobs", Some(wanted.value).filter(|top| *top > 0));
     }
-    let tier = request.service_tier.as_ref();
-    o.maybe("service_tier", tier.map(|given| &given.value));
+    // Anthropic's name for what is not bought in advance.
+    let tier = request.service_tier.as_ref().map(|given| &*given.value);
+    let tier = tier.map(|tier| {
+        if tier == "standard_only" {
+            "default"
+        } else {
+            tier
+        }
+    });
+    o.maybe("service_tier", tier);
     o.maybe_raw(
         "metadata",
         request.metadata.as_ref().map(|given| &*given.value),

@@ -67,23 +67,29 @@ fn write_reasoning(thoughts: &[&Reasoning<'_>], o: &mut ObjectWriter<'_>) {
     let signed = |one: &&&Reasoning<'_>| one.signature.is_some() || one.redacted.is_some();
     if thoughts.iter().any(|one| signed(&one)) {
         o.list("reasoning_details", |list| {
-            thoughts.iter().for_each(|one| write_detail(one, list));
+            for (index, one) in thoughts.iter().enumerate() {
+                write_detail(index, one, list);
+            }
         });
     }
 }
 
-/// Writes thoughts with their proof, in OpenRouter's form.
-pub(super) fn write_detail(reasoning: &Reasoning<'_>, list: &mut ListWriter<'_>) {
-    list.object(|o| match &reasoning.redacted {
-        Some(data) => {
-            o.value("type", "reasoning.encrypted");
-            o.value("data", data);
+/// Writes a thought, or a piece of it, with its proof, in OpenRouter's form. Clients put the pieces of
+/// a stream together by the number, and OpenAI's own demands one.
+pub(super) fn write_detail(index: usize, reasoning: &Reasoning<'_>, list: &mut ListWriter<'_>) {
+    list.object(|o| {
+        match &reasoning.redacted {
+            Some(data) => {
+                o.value("type", "reasoning.encrypted");
+                o.value("data", data);
+            }
+            None => {
+                o.value("type", "reasoning.text");
+                o.maybe("text", reasoning.text.as_deref());
+                o.maybe("signature", reasoning.signature.as_deref());
+            }
         }
-        None => {
-            o.value("type", "reasoning.text");
-            o.maybe("text", reasoning.text.as_deref());
-            o.maybe("signature", reasoning.signature.as_deref());
-        }
+        o.value("index", index);
     });
 }
 

@@ -27,6 +27,7 @@ struct Choice {
     /// number that a chunk has for them.
     calls: Vec<(u32, bool)>,
     refusals: Vec<u32>,
+    /// The parts that are thoughts: their place here is their number.
     thoughts: Vec<u32>,
 }
 
@@ -108,11 +109,14 @@ impl StreamEncoder {
             Opening::Refusal => choice.refusals.push(part),
             Opening::Reasoning => choice.thoughts.push(part),
             Opening::Redacted(data) => {
+                choice.thoughts.push(part);
+                let number = choice.thoughts.len() - 1;
                 let thought = Reasoning {
                     redacted: Some(data.clone()),
                     ..Reasoning::default()
                 };
-                self.write_thought(index, &thought, out);
+                let thought = |o: &mut ObjectWriter<'_>| write_thought(number, &thought, o);
+                self.write(index, None, thought, out);
             }
             Opening::ToolCall { id, name } => {
                 choice.calls.push((part, false));
@@ -136,16 +140,26 @@ impl StreamEncoder {
             return;
         };
         let number = choice.number(part);
+        let thought = choice.thoughts.iter().position(|thought| *thought == part);
         match (delta, number) {
             (Delta::Text(text), _) => {
-                let field = if choice.thoughts.contains(&part) {
-                    "reasoning_content"
-                } else if choice.refusals.contains(&part) {
-                    "refusal"
-                } else {
-                    "content"
+                let field = match thought {
+                    Some(_) => "reasoning_content",
+                    None if choice.refusals.contains(&part) => "refusal",
+                    None => "content",
                 };
-                self.write(index, None, |o| o.value(field, text), out);
+                let said = |o: &mut ObjectWriter<'_>| {
+                    o.value(field, text);
+                    if let Some(number) = thought {
+                        // The proof that may follow is of this text, so they come back together.
+                        let piece = Reasoning {
+                            text: Some(text.clone()),
+                            ..Reasoning::default()
+                        };
+                        write_thought(number, &piece, o);
+                    }
+                };
+                self.write(index, None, said, out);
             }
             (Delta::Arguments(text), Some(number)) => {
                 if let Some((_, given)) = choice.calls.get_mut(number) {
@@ -158,11 +172,15 @@ impl StreamEncoder {
                 self.write_call(index, number, signed, out);
             }
             (Delta::Signature(signature), None) => {
-                let thought = Reasoning {
+                let Some(number) = thought else {
+                    return;
+                };
+                let proof = Reasoning {
                     signature: Some(signature.clone()),
                     ..Reasoning::default()
                 };
-                self.write_thought(index, &thought, out);
+                let proof = |o: &mut ObjectWriter<'_>| write_thought(number, &proof, o);
+                self.write(index, None, proof, out);
             }
             (Delta::Arguments(_), None) => {}
         }
@@ -213,11 +231,6 @@ impl StreamEncoder {
         self.write(index, None, |o| o.list("tool_calls", call), out);
     }
 
-    fn write_thought(&self, index: u32, thought: &Reasoning<'_>, out: &mut Vec<u8>) {
-        let detail = |list: &mut ListWriter<'_>| write_detail(thought, list);
-        self.write(index, None, |o| o.list("reasoning_details", detail), out);
-    }
-
     /// Writes a chunk of one answer.
     fn write(
         &self,
@@ -248,6 +261,12 @@ impl StreamEncoder {
         });
         out.extend_from_slice(b"\n\n");
     }
+}
+
+/// Writes a thought, or a piece of it, that has this number.
+fn write_thought(number: usize, thought: &Reasoning<'_>, o: &mut ObjectWriter<'_>) {
+    let detail = |list: &mut ListWriter<'_>| write_detail(number, thought, list);
+    o.list("reasoning_details", detail);
 }
 
 fn write_error(error: &UpstreamError, out: &mut Vec<u8>) {

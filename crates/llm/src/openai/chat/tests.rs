@@ -103,6 +103,12 @@ fn what_is_read_is_what_was_meant() {
         {"role": "assistant", "content": "b", "reasoning_details": [
             {"type": "reasoning.text", "text": "t", "signature": "s"},
             {"type": "reasoning.encrypted", "data": "d"}]},
+        {"role": "assistant", "reasoning_content": "two", "reasoning_details": [
+            {"type": "reasoning.text", "text": "t", "index": 0},
+            {"type": "reasoning.text", "text": "wo", "index": 0},
+            {"type": "reasoning.text", "signature": "s", "index": 0},
+            {"type": "reasoning.text", "text": "three", "index": 1},
+            {"type": "reasoning.encrypted", "data": "d", "index": 1}]},
     ]})
     .to_string();
     let request = decode_request(body.as_bytes()).unwrap();
@@ -110,7 +116,7 @@ fn what_is_read_is_what_was_meant() {
     assert_eq!(thinking, Thinking::Effort(Effort::Low));
     assert_eq!(request.tool_choice.unwrap().value, ToolChoice::None);
     assert_eq!(request.format.unwrap().value, Format::JsonObject);
-    let [user, assistant] = &*request.messages else {
+    let [user, assistant, pieces] = &*request.messages else {
         panic!("{:?}", request.messages)
     };
     let mark = Cache {
@@ -127,6 +133,17 @@ fn what_is_read_is_what_was_meant() {
     assert_eq!(proof, (Some("t"), Some("s")));
     assert!(matches!(&secret.content, Content::Reasoning(r) if r.redacted.as_deref() == Some("d")));
     assert!(matches!(&text.content, Content::Text(text) if text == "b"));
+    let pieces = pieces.parts.iter().map(|part| match &part.content {
+        Content::Reasoning(r) => [&r.text, &r.signature, &r.redacted].map(Option::as_deref),
+        other => panic!("{other:?}"),
+    });
+    let pieces: Vec<_> = pieces.collect();
+    let expect = [
+        [Some("two"), Some("s"), None],
+        [Some("three"), None, None],
+        [None, None, Some("d")],
+    ];
+    assert_eq!(pieces, expect);
 }
 
 #[test]

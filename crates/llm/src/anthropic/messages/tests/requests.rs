@@ -92,17 +92,14 @@ fn conversations_keep_what_they_say() {
     let pdf = json!({"type": "base64", "media_type": "application/pdf", "data": "aGk="});
     let plain = json!({"type": "text", "media_type": "text/plain", "data": "Once"});
     let url = json!({"type": "url", "url": "https://example.com/a"});
-    let file = json!({"type": "file", "file_id": "file_1"});
     check_same(&conversation(json!([
         {"role": "user", "content": [
             {"type": "text", "text": "See", "cache_control": {"type": "ephemeral"}},
             {"type": "image", "source": base64, "cache_control": {"type": "ephemeral"}},
             {"type": "image", "source": url},
-            {"type": "image", "source": file},
             {"type": "document", "source": pdf, "title": "A"},
             {"type": "document", "source": plain},
             {"type": "document", "source": url},
-            {"type": "document", "source": file},
         ]},
         {"role": "assistant", "content": [
             {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
@@ -286,6 +283,13 @@ fn what_others_cannot_be_told_is_refused() {
     check_refused(&body(choice), "tool_choice.type", "some");
     let servers = json!({"mcp_servers": [{"url": "x"}]});
     check_refused(&body(servers), "mcp_servers[0]", "reached");
+    let compaction = json!({"compaction": {"type": "auto"}});
+    check_refused(&body(compaction), "compaction", "wanted");
+    // Clients go on without a thread if they are told in their words.
+    let thread = body(json!({"thread": {"type": "create"}}));
+    check_refused(&thread, "thread", "whole conversation");
+    let fault = decode_request(thread.to_string().as_bytes()).expect_err("a thread");
+    assert_eq!(fault.code, Some("thread_unsupported_request"));
     check_refused(&body(json!({"max_tokens": null})), "max_tokens", "missing");
     let effort = json!({"output_config": {"effort": "huge"}});
     check_refused(&body(effort), "output_config.effort", "huge");

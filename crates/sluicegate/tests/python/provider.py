@@ -1,0 +1,134 @@
+"""What the simulated providers have in common: a server that answers what a script says, if the
+request is one that the provider takes.
+
+The script is named by the user: the last text that says `play NAME` decides. So a test says all
+that matters in the request, and tests can share a provider.
+"""
+
+import base64
+import binascii
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+
+class Refused(Exception):
+    """A request that the provider does not take; the exception is its answer."""
+
+    def __init__(self, status: int, body: dict, **headers: str):
+        super().__init__(body)
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+# In a stream: the connection is closed, as if the server had died.
+BREAK = object()
+
+
+class Provider:
+    """A server on a free port. `PATH` is where it is asked; `answer` decides."""
+
+    PATH: str
+
+    def __init__(self):
+        # What was taken, for tests that want to see what has come of their request.
+        self.taken: list[SimpleNamespace] = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    @property
+    def last(self) -> SimpleNamespace:
+        """The last request that was taken: its `body` and `headers`."""
+        return self.taken[-1]
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def answer(self, headers: dict[str, str], body: dict):
+        """The whole answer, or a list of events, each as it is written."""
+        raise NotImplementedError
+
+    def not_found(self, path: str) -> Refused:
+        raise NotImplementedError
+
+    def not_json(self) -> Refused:
+        raise NotImplementedError
+
+    def _handler(provider):
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                raw = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                try:
+                    if self.path.split("?")[0] != provider.PATH:
+                        raise provider.not_found(self.path)
+                    try:
+                        body = json.loads(raw)
+                    except ValueError:
+                        raise provider.not_json() from None
+                    answer = provider.answer(headers, body)
+                except Refused as refused:
+                    self.whole(refused.status, refused.body, refused.headers)
+                    return
+                provider.taken.append(SimpleNamespace(path=self.path, headers=headers, body=body))
+                if isinstance(answer, list):
+                    self.stream(answer)
+                else:
+                    self.whole(200, answer, {})
+
+            def whole(self, status: int, body: dict, headers: dict[str, str]):
+                raw = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(raw)))
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def stream(self, events: list):
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream; charset=utf-8")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                for event in events:
+                    if event is BREAK:
+                        self.close_connection = True
+                        return
+                    raw = event.encode()
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+
+            def log_message(self, *arguments):
+                pass
+
+        return Handler
+
+
+def script(texts: list[str]) -> str:
+    """The name in the last `play NAME`; `text` if nobody says which."""
+    named = [name for text in texts for name in re.findall(r"\bplay ([\w-]+)", text)]
+    return named[-1] if named else "text"
+
+
+def pieces(text: str, size: int = 7) -> list[str]:
+    """A text in the pieces that a stream has it in."""
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def is_base64(data) -> bool:
+    try:
+        return isinstance(data, str) and bool(base64.b64decode(data, validate=True))
+    except binascii.Error:
+        return False
