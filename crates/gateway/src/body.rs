@@ -286,7 +286,9 @@ impl Proxied {
     fn upstream_ended(&mut self) {
         self.rest = None;
         self.watchdog = None;
-        let Some(report) = self.report() else { return };
+        let Some(report) = self.report(Tap::finish) else {
+            return;
+        };
         let (outcome, error) = match (report.whole, report.failed) {
             (true, _) => (Outcome::Completed, None),
             (false, true) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamError)),
@@ -307,7 +309,9 @@ impl Proxied {
         self.rest = None;
         self.watchdog = None;
         let in_stream = self.open.as_ref().is_some_and(|open| open.tap.is_stream());
-        let Some(report) = self.report() else { return };
+        let Some(report) = self.report(Tap::break_off) else {
+            return;
+        };
         if in_stream && report.whole {
             // Its end event was there; that the connection broke then concerns nobody.
             self.ending = Some(Ending {
@@ -328,11 +332,11 @@ impl Proxied {
         });
     }
 
-    /// Ends the watch and notes what it saw.
-    fn report(&mut self) -> Option<Report> {
+    /// Ends the watch as it is to be ended, and notes what it saw.
+    fn report(&mut self, end: fn(Tap, &mut Vec<Bytes>) -> Report) -> Option<Report> {
         let open = self.open.as_mut()?;
         let tap = std::mem::replace(&mut open.tap, Tap::None);
-        let report = tap.finish(&mut self.scratch);
+        let report = end(tap, &mut self.scratch);
         self.ready.append(&mut self.scratch);
         open.exchange.tokens = report.tokens;
         if let Some(model) = &report.model {
@@ -412,7 +416,7 @@ impl Drop for Proxied {
     /// The client left in the middle: what it was given is still accounted.
     fn drop(&mut self) {
         if self.ending.is_none() {
-            self.report();
+            self.report(Tap::break_off);
         }
         if let Some(Open {
             mut exchange,

@@ -10,8 +10,8 @@ use http::header::{HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
-use llm::Api;
 use llm::splice::{Edits, Rewrite, Splicer};
+use llm::translate::TranslatedRequest;
 use mesh::snapshot::{Backend, BackendKind, Target};
 use net::body::Body;
 use net::replay::Patch;
@@ -23,20 +23,25 @@ use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
 
-/// The request for one attempt, with this body, at `api` if it is an LLM request; `None` if the path
-/// that it is rewritten to is too long for one.
+/// The request for one attempt, as it was translated if the backend speaks another dialect; `None` if
+/// the path that it is rewritten to is too long for one.
 pub(crate) fn request(
     routed: &Routed,
     candidate: &Candidate<'_>,
-    api: Option<Api>,
-    body: Body,
+    translated: Option<TranslatedRequest>,
 ) -> Option<Request<Body>> {
-    let uri = uri(routed, &candidate.target.backend, api)?;
+    let target = candidate.target;
+    let uri = uri(routed, &target.backend, translated.as_ref())?;
+    let headers = headers(routed, candidate, translated.is_some());
+    let body = match translated {
+        Some(translated) => Body::Full(translated.body),
+        None => body(routed, target),
+    };
     let mut request = Request::new(body);
     *request.method_mut() = routed.head.method.clone();
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers(routed, candidate, api);
+    *request.headers_mut() = headers;
     Some(request)
 }
 
@@ -45,11 +50,11 @@ pub(crate) fn upgrade(routed: &Routed, backend: &Backend) -> Option<HeaderValue>
     upgrade::requested(&routed.head.headers).filter(|_| backend.dialect.is_none())
 }
 
-fn headers(routed: &Routed, candidate: &Candidate<'_>, api: Option<Api>) -> HeaderMap {
+/// The headers; `foreign` are the client's dialect and the backend's to each other.
+fn headers(routed: &Routed, candidate: &Candidate<'_>, foreign: bool) -> HeaderMap {
     let backend = &*candidate.target.backend;
     let upgrade = upgrade(routed, backend);
-    let llm = api.is_some();
-    let foreign = api != routed.api();
+    let llm = routed.api().is_some();
     let provider = backend.kind == BackendKind::Provider;
     let mut headers = copy_end_to_end(&routed.head.headers, |name| {
         *name == HOST
@@ -108,12 +113,12 @@ fn asked_for(head: &Parts) -> Option<HeaderValue> {
     }
 }
 
-fn uri(routed: &Routed, backend: &Backend, api: Option<Api>) -> Option<Uri> {
-    let mut whole = path(routed, backend, api);
-    // What stands there is the client's dialect's.
-    if api == routed.api()
-        && let Some(query) = routed.head.uri.query()
-    {
+fn uri(routed: &Routed, backend: &Backend, translated: Option<&TranslatedRequest>) -> Option<Uri> {
+    let (mut whole, query) = match translated {
+        Some(to) => ([&*backend.base_path, &*to.resource].concat(), to.query),
+        None => (path(routed, backend), routed.head.uri.query()),
+    };
+    if let Some(query) = query {
         whole.push('?');
         whole.push_str(query);
     }
@@ -122,9 +127,9 @@ fn uri(routed: &Routed, backend: &Backend, api: Option<Api>) -> Option<Uri> {
 
 /// An API's path stands below the backend's base path, whatever stood before it at the client; a
 /// plain path is the client's, or the rule's rewrite of it.
-fn path(routed: &Routed, backend: &Backend, api: Option<Api>) -> String {
+fn path(routed: &Routed, backend: &Backend) -> String {
     let path = routed.head.uri.path();
-    match (api, &routed.rule.filters.path) {
+    match (routed.api(), &routed.rule.filters.path) {
         (Some(api), _) => [&*backend.base_path, api.resource(path)].concat(),
         (None, Some(change)) => change.apply(path, routed.prefix_len),
         (None, None) => path.to_owned(),
@@ -132,7 +137,7 @@ fn path(routed: &Routed, backend: &Backend, api: Option<Api>) -> String {
 }
 
 /// The client's own body, with what `target` wants otherwise.
-pub(crate) fn body(routed: &Routed, target: &Target) -> Body {
+fn body(routed: &Routed, target: &Target) -> Body {
     let patch = routed.prompt().and_then(|prompt| patch(prompt, target));
     if routed.body.is_empty() {
         return Body::Empty;

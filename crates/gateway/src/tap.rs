@@ -124,8 +124,16 @@ impl Tap {
         }
     }
 
-    /// Ends the watch at the end of the bytes, good or bad; what is still to be forwarded is
-    /// appended to `out`.
+    /// Ends the watch where the bytes broke off; what is still to be forwarded is appended to `out`.
+    pub(crate) fn break_off(self, out: &mut Vec<Bytes>) -> Report {
+        match self {
+            Self::Translated(tap) => Report::stream(tap.break_off(out)),
+            // Others know their end by what they have read.
+            tap => tap.finish(out),
+        }
+    }
+
+    /// Ends the watch at the end of the bytes; what is still to be forwarded is appended to `out`.
     pub(crate) fn finish(self, out: &mut Vec<Bytes>) -> Report {
         match self {
             Self::None => Report::plain(Tokens::default()),

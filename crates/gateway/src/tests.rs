@@ -5,6 +5,7 @@ pub(crate) mod fixture;
 mod answers;
 mod anthropic;
 mod attempts;
+mod gemini;
 mod reload;
 mod responses;
 mod settle;

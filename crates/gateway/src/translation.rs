@@ -11,7 +11,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderV
 use http::response::Parts;
 use http::{Response, StatusCode};
 use llm::response::UpstreamError;
-use llm::translate::{Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way};
+use llm::translate::{
+    Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way,
+};
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
 use mesh::snapshot::Target;
@@ -47,7 +49,7 @@ pub(crate) async fn request(
 ) -> Result<TranslatedRequest, Untranslated> {
     let body = routed.body.to_bytes().await.map_err(Untranslated::Body)?;
     let request = pair
-        .request(&body, target.model.as_deref())
+        .request(asked(routed), &body, target.model.as_deref())
         .map_err(Untranslated::Fault)?;
     match (routed.rule.translation, request.dropped.fields()) {
         (Translation::Strict, [field, ..]) => Err(Untranslated::Fault(Fault {
@@ -62,11 +64,19 @@ pub(crate) async fn request(
     }
 }
 
+fn asked(routed: &Routed) -> Asked<'_> {
+    Asked {
+        path: routed.head.uri.path(),
+        query: routed.head.uri.query(),
+    }
+}
+
 /// What translates the stream that answers `routed`.
 pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
     StreamTranslator::new(
         pair,
+        asked(routed).query,
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
         now(),

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use divan::{Bencher, black_box, counter::ItemsCount};
-use llm::translate::{Pair, StreamTranslator, Way};
+use llm::translate::{Asked, Pair, StreamTranslator, Way};
 use llm::{Api, Dialect};
 use serde_json::Value;
 
@@ -43,7 +43,10 @@ fn chunk() -> String {
 #[divan::bench]
 fn request(bencher: Bencher) {
     let (pair, body) = (pair("/v1/chat/completions", Dialect::Anthropic), chat());
-    bencher.bench_local(|| pair.request(black_box(body.as_bytes()), None).unwrap());
+    bencher.bench_local(|| {
+        pair.request(Asked::default(), black_box(body.as_bytes()), None)
+            .unwrap()
+    });
 }
 
 #[divan::bench]
@@ -70,7 +73,7 @@ fn stream(bencher: Bencher) {
     let pair = pair("/v1/messages", Dialect::OpenAi);
     let frame = Bytes::from(format!("data: {}\n\n", chunk()));
     bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
-        let mut translator = StreamTranslator::new(pair, 1, false, 1);
+        let mut translator = StreamTranslator::new(pair, None, 1, false, 1);
         let mut out = Vec::new();
         for _ in 0..CHUNKS {
             out.clear();

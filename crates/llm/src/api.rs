@@ -3,7 +3,7 @@
 //! The path decides and nothing else: a client chooses its dialect by the SDK it uses, and the SDK
 //! chooses the path. Matching by suffix lets a gateway sit below any base path.
 
-use crate::{anthropic, openai};
+use crate::{anthropic, gemini, openai};
 
 /// A family of LLM APIs with one wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,6 +12,8 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's API, also spoken by vLLM, Ollama and some providers.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
 }
 
 /// How a key is sent.
@@ -33,7 +35,7 @@ impl KeyHeader {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::OpenAi, Self::Anthropic];
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Gemini];
 
     /// The dialect's name as logs and configuration spell it.
     #[must_use]
@@ -41,6 +43,7 @@ impl Dialect {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -53,6 +56,10 @@ impl Dialect {
                 name: "x-api-key",
                 prefix: "",
             },
+            Self::Gemini => KeyHeader {
+                name: "x-goog-api-key",
+                prefix: "",
+            },
         }
     }
 
@@ -61,7 +68,7 @@ impl Dialect {
     #[must_use]
     pub const fn default_headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenAi => &[],
+            Self::OpenAi | Self::Gemini => &[],
             Self::Anthropic => &anthropic::DEFAULT_HEADERS,
         }
     }
@@ -133,6 +140,9 @@ pub struct Api {
 }
 
 impl Api {
+    /// Google's Gemini API, which clients cannot ask yet.
+    pub(crate) const GENERATE_CONTENT: Self =
+        Self::new(Dialect::Gemini, Operation::ChatCompletions);
     /// OpenAI's Chat Completions API.
     pub const CHAT_COMPLETIONS: Self = Self::new(Dialect::OpenAi, Operation::ChatCompletions);
     /// OpenAI's Responses API.
@@ -200,6 +210,7 @@ impl Api {
             Dialect::OpenAi => openai::resource(self.operation, path),
             Dialect::Anthropic => anthropic::resource(self.operation)
                 .unwrap_or_else(|| openai::resource(self.operation, path)),
+            Dialect::Gemini => gemini::resource(path),
         }
     }
 
@@ -213,6 +224,7 @@ impl Api {
             (Dialect::OpenAi | Dialect::Anthropic, Operation::GetModel) => {
                 openai::model_in_path(path)
             }
+            (Dialect::Gemini, _) => gemini::model_in_path(path),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@
 //! watches an answer go by. Unknown fields survive because nobody touched them.
 //!
 //! The crate is pure: it does no I/O, reads no clock, draws no random numbers. What differs between
-//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`); a
+//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`, `gemini`); a
 //! further dialect is a further module and a variant of [`Dialect`].
 
 mod anthropic;
@@ -14,6 +14,7 @@ pub mod api;
 mod canonical;
 pub mod digest;
 pub mod error;
+mod gemini;
 mod json;
 pub mod models;
 mod openai;

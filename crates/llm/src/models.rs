@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, openai};
+use crate::{Dialect, anthropic, gemini, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::model_list(models),
         Dialect::Anthropic => anthropic::model_list(models),
+        Dialect::Gemini => gemini::model_list(models),
     }
 }
 
@@ -30,6 +31,7 @@ pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::model(model),
         Dialect::Anthropic => anthropic::model(model),
+        Dialect::Gemini => gemini::model(model),
     }
 }
 

@@ -9,6 +9,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::response::{PlainTap, UpstreamError, Usage};
@@ -26,9 +28,22 @@ pub struct Pair {
     upstream: Form,
 }
 
+/// What a request asks for beside its body: the path and query of its request line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The path, whatever stands before the API's own.
+    pub path: &'a str,
+    /// What stands behind the `?`.
+    pub query: Option<&'a str>,
+}
+
 /// A request in the dialect of the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslatedRequest {
+    /// The path below the upstream's base path.
+    pub resource: Cow<'static, str>,
+    /// The query.
+    pub query: Option<&'static str>,
     /// The body.
     pub body: Bytes,
     /// What could not be said, and was a hint.
@@ -77,7 +92,7 @@ impl Pair {
         })
     }
 
-    /// The API that the upstream is asked by.
+    /// The API that the upstream is asked at.
     #[must_use]
     pub const fn upstream(self) -> Api {
         self.upstream.api()
@@ -87,14 +102,21 @@ impl Pair {
     ///
     /// # Errors
     /// The field that is at fault, or that the upstream's API cannot express.
-    pub fn request(self, body: &[u8], model: Option<&str>) -> Result<TranslatedRequest, Fault> {
-        let mut request = self.client.decode_request(body)?;
+    pub fn request(
+        self,
+        asked: Asked<'_>,
+        body: &[u8],
+        model: Option<&str>,
+    ) -> Result<TranslatedRequest, Fault> {
+        let mut request = self.client.decode_request(asked, body)?;
         if let Some(model) = model {
             request.model = model.into();
         }
         let mut dropped = Dropped::default();
         let body = self.upstream.encode_request(&request, &mut dropped)?;
         Ok(TranslatedRequest {
+            resource: self.upstream.resource(&request),
+            query: self.upstream.query(&request),
             body: body.into(),
             dropped,
         })
@@ -109,7 +131,7 @@ impl Pair {
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
             Dialect::OpenAi => openai::event_error(body),
-            Dialect::Anthropic => None,
+            Dialect::Anthropic | Dialect::Gemini => None,
         })
     }
 

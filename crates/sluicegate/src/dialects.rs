@@ -3,7 +3,7 @@
 use llm::translate::Way;
 use llm::{Api, Dialect};
 
-const WIDTHS: [usize; 2] = [24, 14];
+const WIDTHS: [usize; 2] = [28, 14];
 
 pub(crate) fn dialects() {
     let [of_path, of_way] = WIDTHS;

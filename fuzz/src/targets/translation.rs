@@ -4,11 +4,16 @@
 use crate::split::splits;
 use bytes::Bytes;
 use llm::response::StreamReport;
-use llm::translate::{BadStream, Pair, StreamTranslator, Way};
+use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Way};
 use llm::{Api, Dialect};
 use serde_json::Value;
 
 const NOW: u64 = 1;
+/// What the URL of a request says, for dialects that name the model there.
+const ASKED: Asked<'static> = Asked {
+    path: "/v1beta/models/m:generateContent",
+    query: None,
+};
 
 /// Every two dialects of which one can be asked by the clients of the other.
 fn pairs() -> impl Iterator<Item = Pair> {
@@ -24,9 +29,13 @@ fn pairs() -> impl Iterator<Item = Pair> {
 /// A request, and the same bytes as an answer.
 pub(crate) fn whole(data: &[u8]) {
     for pair in pairs() {
-        if let Ok(request) = pair.request(data, Some("theirs")) {
+        if let Ok(request) = pair.request(ASKED, data, Some("theirs")) {
             let body: Value = serde_json::from_slice(&request.body).expect("JSON");
-            assert_eq!(body["model"], "theirs");
+            if pair.upstream().dialect == Dialect::Gemini {
+                assert!(request.resource.starts_with("/models/theirs:"));
+            } else {
+                assert_eq!(body["model"], "theirs");
+            }
             assert!(
                 request
                     .dropped
@@ -34,7 +43,9 @@ pub(crate) fn whole(data: &[u8]) {
                     .iter()
                     .all(|field| !field.is_empty())
             );
-            let again = pair.request(data, Some("theirs")).expect("as before");
+            let again = pair
+                .request(ASKED, data, Some("theirs"))
+                .expect("as before");
             assert_eq!(again, request);
         }
         if let Ok(answer) = pair.answer(data, NOW) {
@@ -60,7 +71,7 @@ pub(crate) fn stream(data: &[u8]) {
 type Seen = Result<(String, StreamReport), BadStream>;
 
 fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
-    let mut translator = StreamTranslator::new(pair, 1, true, NOW);
+    let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, NOW);
     let mut out = Vec::new();
     for piece in pieces {
         translator.feed(Bytes::copy_from_slice(piece), &mut out)?;

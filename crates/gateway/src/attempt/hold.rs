@@ -189,9 +189,7 @@ async fn translated_error(
     tap: Tap,
 ) -> Result<Held, Broken> {
     let body = error_body(body).await.unwrap_or_default();
-    let dialect = routed
-        .api()
-        .map_or(pair.upstream().dialect, |api| api.dialect);
+    let dialect = routed.api().unwrap_or(pair.upstream()).dialect;
     Ok(Held {
         bytes: vec![translation::error(pair, dialect, head, &body)],
         rest: None,

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use llm::response::UpstreamError;
-use llm::translate::{Dropped, Fault, Pair};
-use net::body::Body;
+use llm::translate::{Dropped, Fault, Pair, TranslatedRequest};
 use net::pool::{SendError, SendErrorKind, UpstreamBody};
 use net::replay::ReplayError;
 use tokio::time::Instant;
@@ -171,12 +170,13 @@ async fn in_time<T>(
 
 async fn exchange_once(routed: &Routed, candidate: &Candidate<'_>) -> Result<Answered, Wrong> {
     let pair = translation::between(routed, candidate.target);
-    let (body, dropped) = match pair {
-        Some(pair) => translate(pair, routed, candidate).await?,
-        None => (outbound::body(routed, candidate.target), Dropped::default()),
+    let translated = match pair {
+        Some(pair) => Some(translate(pair, routed, candidate).await?),
+        None => None,
     };
-    let api = pair.map(Pair::upstream).or_else(|| routed.api());
-    let Some(request) = outbound::request(routed, candidate, api, body) else {
+    let dropped = translated.as_ref().map(|request| request.dropped.clone());
+    let dropped = dropped.unwrap_or_default();
+    let Some(request) = outbound::request(routed, candidate, translated) else {
         return Err(Wrong::new(Reason::Send(SendErrorKind::Request)));
     };
     let response = candidate
@@ -197,16 +197,15 @@ async fn exchange_once(routed: &Routed, candidate: &Candidate<'_>) -> Result<Ans
     })
 }
 
-/// The body in the backend's dialect, and what could not be said in it.
+/// The request in the backend's dialect.
 async fn translate(
     pair: Pair,
     routed: &Routed,
     candidate: &Candidate<'_>,
-) -> Result<(Body, Dropped), Wrong> {
-    let request = translation::request(pair, routed, candidate.target)
+) -> Result<TranslatedRequest, Wrong> {
+    translation::request(pair, routed, candidate.target)
         .await
-        .map_err(Wrong::untranslated)?;
-    Ok((Body::Full(request.body), request.dropped))
+        .map_err(Wrong::untranslated)
 }
 
 /// Decides whether a response is the answer.

@@ -1,13 +1,13 @@
 //! Reads what a plain JSON answer reports while its bytes are forwarded.
 //!
-//! Only the top-level `usage`, `model` and `error` are kept, each bounded; a value beyond its bound
-//! is not reported. An answer that is not JSON is none of our business: the tap then reports
-//! nothing.
+//! Only the top-level `usage`, `model` and `error`, or what the dialect calls them, are kept, each
+//! bounded; a value beyond its bound is not reported. An answer that is not JSON is none of our
+//! business: the tap then reports nothing.
 
 use super::shape::Shape;
 use super::{UpstreamError, Usage};
-use crate::Api;
 use crate::json::{Lexer, MAX_DEPTH, Name, SyntaxError, Token, Visitor};
+use crate::{Api, Dialect};
 
 /// Bytes kept of each value.
 const MAX_CAPTURE: usize = 16 * 1024;
@@ -41,7 +41,7 @@ impl PlainTap {
         Self {
             shape: Shape::of(api),
             lexer: Lexer::new(MAX_DEPTH),
-            captures: Captures::default(),
+            captures: Captures::of(wanted(api.dialect)),
             valid: true,
         }
     }
@@ -70,12 +70,19 @@ impl PlainTap {
     }
 }
 
-/// The names of the slots, in their order.
-const WANTED: [&[u8]; 3] = [b"usage", b"model", b"error"];
+/// The names of the usage, the model and the error.
+const fn wanted(dialect: Dialect) -> [&'static [u8]; 3] {
+    match dialect {
+        Dialect::OpenAi | Dialect::Anthropic => [b"usage", b"model", b"error"],
+        Dialect::Gemini => [b"usageMetadata", b"modelVersion", b"error"],
+    }
+}
 
 /// The raw bytes of the top-level values that matter. A repeated field replaces the earlier.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Captures {
+    /// The names of the slots, in their order.
+    wanted: [&'static [u8]; 3],
     depth: u32,
     key: Name,
     slots: [Slot; 3],
@@ -116,6 +123,16 @@ impl Slot {
 }
 
 impl Captures {
+    fn of(wanted: [&'static [u8]; 3]) -> Self {
+        Self {
+            wanted,
+            depth: 0,
+            key: Name::default(),
+            slots: Default::default(),
+            current: None,
+        }
+    }
+
     fn keep(&mut self, offset: u64, piece: &[u8]) {
         self.slots
             .iter_mut()
@@ -158,7 +175,8 @@ impl Visitor for Captures {
             return Ok(());
         }
         if token == Token::Key {
-            self.current = WANTED.iter().position(|name| *name == self.key.as_bytes());
+            let name = self.key.as_bytes();
+            self.current = self.wanted.iter().position(|wanted| *wanted == name);
         } else if let Some(slot) = self
             .current
             .take()

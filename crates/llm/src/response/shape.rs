@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{EventFacts, UpstreamError, Usage};
 use crate::openai::responses;
-use crate::{Api, Dialect, Operation, anthropic, openai};
+use crate::{Api, Dialect, Operation, anthropic, gemini, openai};
 
 /// A way to write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Responses,
     /// Of Anthropic's APIs.
     Anthropic,
+    /// Of Google's Gemini API.
+    Gemini,
 }
 
 impl Shape {
@@ -23,6 +25,7 @@ impl Shape {
             (Dialect::OpenAi, Operation::Responses) => Self::Responses,
             (Dialect::OpenAi, _) => Self::OpenAi,
             (Dialect::Anthropic, _) => Self::Anthropic,
+            (Dialect::Gemini, _) => Self::Gemini,
         }
     }
 
@@ -32,6 +35,7 @@ impl Shape {
             Self::OpenAi => openai::usage(raw),
             Self::Responses => responses::usage(raw),
             Self::Anthropic => anthropic::usage(raw),
+            Self::Gemini => gemini::usage(raw),
         }
     }
 
@@ -40,6 +44,7 @@ impl Shape {
         match self {
             Self::OpenAi | Self::Responses => openai::upstream_error(raw),
             Self::Anthropic => anthropic::upstream_error(raw),
+            Self::Gemini => gemini::upstream_error(raw),
         }
     }
 
@@ -49,6 +54,8 @@ impl Shape {
             Self::OpenAi => openai::is_remarkable(data),
             Self::Responses => responses::is_remarkable(name, data),
             Self::Anthropic => anthropic::is_remarkable(data),
+            // Each event has figures.
+            Self::Gemini => true,
         }
     }
 
@@ -58,6 +65,7 @@ impl Shape {
             Self::OpenAi => openai::event_facts(data),
             Self::Responses => responses::event_facts(name, data),
             Self::Anthropic => anthropic::event_facts(data),
+            Self::Gemini => gemini::event_facts(data),
         }
     }
 
@@ -67,6 +75,7 @@ impl Shape {
             Self::OpenAi => openai::is_whole_event(data),
             // Neither has an event that is not JSON.
             Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
+            Self::Gemini => gemini::is_whole_event(data),
         }
     }
 
@@ -83,7 +92,7 @@ impl Shape {
     pub(super) const fn end_of_stream(self) -> Option<Bytes> {
         match self {
             Self::OpenAi => Some(openai::END_OF_STREAM),
-            Self::Responses | Self::Anthropic => None,
+            Self::Responses | Self::Anthropic | Self::Gemini => None,
         }
     }
 }

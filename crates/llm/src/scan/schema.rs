@@ -11,12 +11,14 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The schema of the request body of `api`, or `None` if it has no body.
+    /// The schema of the request body of `api`, or `None` if policy reads nothing in it: it has no
+    /// body, or what a request asks for stands in its path.
     #[must_use]
     pub fn of(api: Api) -> Option<&'static Self> {
         match api.dialect {
             Dialect::OpenAi => openai::schema(api.operation),
             Dialect::Anthropic => anthropic::schema(api.operation),
+            Dialect::Gemini => None,
         }
     }
 

@@ -1,10 +1,14 @@
 //! The forms that conversations have on the wire: the one place that lists them.
 
+use std::borrow::Cow;
+
+use super::Asked;
 use crate::anthropic::messages;
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
+use crate::gemini::content;
 use crate::openai::{chat, responses};
 use crate::wire::Fault;
-use crate::{Api, Dialect, Operation};
+use crate::{Api, Dialect, Operation, gemini};
 
 /// An API in which a conversation can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,7 @@ pub(super) enum Form {
     OpenAiChat,
     OpenAiResponses,
     AnthropicMessages,
+    GeminiContent,
 }
 
 impl Form {
@@ -20,6 +25,7 @@ impl Form {
             (Dialect::OpenAi, Operation::ChatCompletions) => Some(Self::OpenAiChat),
             (Dialect::OpenAi, Operation::Responses) => Some(Self::OpenAiResponses),
             (Dialect::Anthropic, Operation::ChatCompletions) => Some(Self::AnthropicMessages),
+            (Dialect::Gemini, Operation::ChatCompletions) => Some(Self::GeminiContent),
             _ => None,
         }
     }
@@ -29,6 +35,7 @@ impl Form {
         match dialect {
             Dialect::OpenAi => Self::OpenAiChat,
             Dialect::Anthropic => Self::AnthropicMessages,
+            Dialect::Gemini => Self::GeminiContent,
         }
     }
 
@@ -37,14 +44,42 @@ impl Form {
             Self::OpenAiChat => Api::CHAT_COMPLETIONS,
             Self::OpenAiResponses => Api::RESPONSES,
             Self::AnthropicMessages => Api::MESSAGES,
+            Self::GeminiContent => Api::GENERATE_CONTENT,
         }
     }
 
-    pub(super) fn decode_request(self, body: &[u8]) -> Result<Request<'_>, Fault> {
+    /// The path below a base path.
+    pub(super) fn resource(self, request: &Request<'_>) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::OpenAiChat => "/chat/completions",
+            Self::OpenAiResponses => "/responses",
+            Self::AnthropicMessages => "/messages",
+            Self::GeminiContent => {
+                return Cow::Owned(gemini::generate(&request.model, request.stream));
+            }
+        })
+    }
+
+    pub(super) fn query(self, request: &Request<'_>) -> Option<&'static str> {
+        match self {
+            Self::OpenAiChat | Self::OpenAiResponses | Self::AnthropicMessages => None,
+            Self::GeminiContent => request.stream.then_some(gemini::EVENTS),
+        }
+    }
+
+    pub(super) fn decode_request<'a>(
+        self,
+        asked: Asked<'a>,
+        body: &'a [u8],
+    ) -> Result<Request<'a>, Fault> {
         match self {
             Self::OpenAiChat => chat::decode_request(body),
             Self::OpenAiResponses => responses::decode_request(body),
             Self::AnthropicMessages => messages::decode_request(body),
+            Self::GeminiContent => match gemini::generation(asked.path) {
+                Some((model, stream)) => content::decode_request(body, model, stream),
+                None => Err(Fault::new("model", "does not stand in the path")),
+            },
         }
     }
 
@@ -57,6 +92,7 @@ impl Form {
             Self::OpenAiChat => chat::encode_request(request, dropped),
             Self::OpenAiResponses => responses::encode_request(request, dropped),
             Self::AnthropicMessages => messages::encode_request(request, dropped),
+            Self::GeminiContent => content::encode_request(request, dropped),
         }
     }
 
@@ -65,6 +101,7 @@ impl Form {
             Self::OpenAiChat => chat::decode_response(body),
             Self::OpenAiResponses => responses::decode_response(body),
             Self::AnthropicMessages => messages::decode_response(body),
+            Self::GeminiContent => content::decode_response(body),
         }
     }
 
@@ -73,6 +110,7 @@ impl Form {
             Self::OpenAiChat => chat::encode_response(response, now),
             Self::OpenAiResponses => responses::encode_response(response, now),
             Self::AnthropicMessages => messages::encode_response(response, now),
+            Self::GeminiContent => content::encode_response(response, now),
         }
     }
 
@@ -85,10 +123,12 @@ impl Form {
             Self::AnthropicMessages => {
                 StreamDecoder::AnthropicMessages(messages::StreamDecoder::default())
             }
+            Self::GeminiContent => StreamDecoder::GeminiContent(content::StreamDecoder::default()),
         }
     }
 
-    pub(super) fn stream_encoder(self, terms: StreamTerms) -> StreamEncoder {
+    /// What writes a stream for a client that asks with `query`.
+    pub(super) fn stream_encoder(self, query: Option<&str>, terms: StreamTerms) -> StreamEncoder {
         match self {
             Self::OpenAiChat => StreamEncoder::OpenAiChat(chat::StreamEncoder::new(terms)),
             Self::OpenAiResponses => {
@@ -96,6 +136,14 @@ impl Form {
             }
             Self::AnthropicMessages => {
                 StreamEncoder::AnthropicMessages(messages::StreamEncoder::new(terms))
+            }
+            Self::GeminiContent => {
+                let framing = if gemini::asks_for_events(query) {
+                    content::Framing::Events
+                } else {
+                    content::Framing::Array
+                };
+                StreamEncoder::GeminiContent(content::StreamEncoder::new(terms, framing))
             }
         }
     }
@@ -106,6 +154,7 @@ pub(super) enum StreamDecoder {
     OpenAiChat(chat::StreamDecoder),
     OpenAiResponses(responses::StreamDecoder),
     AnthropicMessages(messages::StreamDecoder),
+    GeminiContent(content::StreamDecoder),
 }
 
 impl StreamDecoder {
@@ -119,6 +168,15 @@ impl StreamDecoder {
             Self::OpenAiChat(decoder) => decoder.event(name, data, emit),
             Self::OpenAiResponses(decoder) => decoder.event(name, data, emit),
             Self::AnthropicMessages(decoder) => decoder.event(name, data, emit),
+            Self::GeminiContent(decoder) => decoder.event(name, data, emit),
+        }
+    }
+
+    /// The bytes have come to their end, which in some APIs is the only end there is.
+    pub(super) fn end(&mut self, emit: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {}
+            Self::GeminiContent(decoder) => decoder.end(emit),
         }
     }
 }
@@ -128,6 +186,7 @@ pub(super) enum StreamEncoder {
     OpenAiChat(chat::StreamEncoder),
     OpenAiResponses(responses::StreamEncoder),
     AnthropicMessages(messages::StreamEncoder),
+    GeminiContent(content::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -136,6 +195,7 @@ impl StreamEncoder {
             Self::OpenAiChat(encoder) => encoder.event(event, out),
             Self::OpenAiResponses(encoder) => encoder.event(event, out),
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
+            Self::GeminiContent(encoder) => encoder.event(event, out),
         }
     }
 
@@ -143,7 +203,7 @@ impl StreamEncoder {
     pub(super) const fn number(&self) -> u64 {
         match self {
             Self::OpenAiResponses(encoder) => encoder.number(),
-            Self::OpenAiChat(_) | Self::AnthropicMessages(_) => 0,
+            Self::OpenAiChat(_) | Self::AnthropicMessages(_) | Self::GeminiContent(_) => 0,
         }
     }
 }

@@ -46,15 +46,18 @@ struct Writer {
 }
 
 impl StreamTranslator {
-    /// Begins a stream of so many answers (0 counts as 1). `usage`: the client has asked to see it.
-    /// `now`, in seconds since the Unix epoch, is when the answer was made if it does not say.
+    /// Begins a stream of so many answers (0 counts as 1) to a request with this query. `usage`: the
+    /// client has asked to see it. `now`, in seconds since the Unix epoch, is when the answer was made
+    /// if it does not say.
     #[must_use]
-    pub fn new(pair: Pair, choices: u64, usage: bool, now: u64) -> Self {
+    pub fn new(pair: Pair, query: Option<&str>, choices: u64, usage: bool, now: u64) -> Self {
         Self {
             frames: Decoder::new(DEFAULT_MAX_FRAME),
             decoder: pair.upstream.stream_decoder(),
             writer: Writer {
-                encoder: pair.client.stream_encoder(StreamTerms { usage, now }),
+                encoder: pair
+                    .client
+                    .stream_encoder(query, StreamTerms { usage, now }),
                 out: Vec::new(),
                 begun: false,
                 done: false,
@@ -99,10 +102,28 @@ impl StreamTranslator {
 
     /// Ends the watch at the end of the bytes.
     pub fn finish(mut self, out: &mut Vec<Bytes>) -> StreamReport {
-        if let Some(last) = self.frames.finish() {
-            // What is cut off says nothing.
-            let _ = translate(&mut self.decoder, &mut self.writer, &last);
+        if self.take_last() {
+            self.decoder.end(&mut |event| self.writer.event(&event));
         }
+        self.report(out)
+    }
+
+    /// Ends the watch where the bytes broke off.
+    pub fn break_off(mut self, out: &mut Vec<Bytes>) -> StreamReport {
+        self.take_last();
+        self.report(out)
+    }
+
+    /// Takes what was not terminated; returns whether nothing is missing. What is cut off says
+    /// nothing.
+    fn take_last(&mut self) -> bool {
+        let Some(last) = self.frames.finish() else {
+            return true;
+        };
+        last.data().is_some() && translate(&mut self.decoder, &mut self.writer, &last).is_ok()
+    }
+
+    fn report(mut self, out: &mut Vec<Bytes>) -> StreamReport {
         // A server that leaves out its end mark after all answers are complete is forgiven.
         if self.writer.is_complete() && !self.writer.done {
             self.writer.event(&Event::End);

@@ -3,10 +3,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::response::{Ended, StreamReport};
 
+mod gemini;
+mod responses;
+
 const CHAT: Api = Api::CHAT_COMPLETIONS;
 const MESSAGES: Api = Api::MESSAGES;
-
-mod responses;
 
 fn pair(client: Api, dialect: Dialect) -> Pair {
     match Way::of(client, dialect) {
@@ -17,8 +18,9 @@ fn pair(client: Api, dialect: Dialect) -> Pair {
 
 fn request(client: Api, to: Dialect, body: &Value) -> (Value, Vec<String>) {
     let between = pair(client, to);
+    let body = body.to_string();
     let translated = between
-        .request(body.to_string().as_bytes(), Some("theirs"))
+        .request(Asked::default(), body.as_bytes(), Some("theirs"))
         .unwrap();
     let dropped = translated.dropped.fields().to_vec();
     (serde_json::from_slice(&translated.body).unwrap(), dropped)
@@ -26,10 +28,9 @@ fn request(client: Api, to: Dialect, body: &Value) -> (Value, Vec<String>) {
 
 fn refused(client: Api, to: Dialect, body: &Value) -> String {
     let between = pair(client, to);
-    let fault = between
-        .request(body.to_string().as_bytes(), None)
-        .unwrap_err();
-    fault.field
+    let body = body.to_string();
+    let fault = between.request(Asked::default(), body.as_bytes(), None);
+    fault.unwrap_err().field
 }
 
 fn answer(client: Api, from: Dialect, body: &Value) -> Value {
@@ -41,7 +42,7 @@ fn answer(client: Api, from: Dialect, body: &Value) -> Value {
 /// A stream's bytes, fed in pieces of `cut` bytes, and what it reported.
 fn stream(client: Api, from: Dialect, events: &str, cut: usize) -> (String, StreamReport) {
     let between = pair(client, from);
-    let mut translator = StreamTranslator::new(between, 1, true, 7);
+    let mut translator = StreamTranslator::new(between, None, 1, true, 7);
     let mut out = Vec::new();
     for piece in events.as_bytes().chunks(cut) {
         translator
@@ -112,7 +113,9 @@ fn what_is_opaque_is_carried_over_as_it_is() {
     let between = pair(CHAT, Dialect::Anthropic);
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":
         "function","function":{"name":"f","parameters":{"type":"object","z":1.50,"a":1e3}}}]}"#;
-    let translated = between.request(body.as_bytes(), None).unwrap();
+    let translated = between
+        .request(Asked::default(), body.as_bytes(), None)
+        .unwrap();
     let text = String::from_utf8(translated.body.to_vec()).unwrap();
     assert!(
         text.contains(r#"{"type":"object","z":1.50,"a":1e3}"#),
@@ -317,11 +320,15 @@ fn a_request_of_a_million_fields_is_refused() {
     let fields: String = (0..100_000).map(|n| format!("\"f{n}\":1,")).collect();
     let body = format!(r#"{{{fields}"model":"m","messages":[]}}"#);
     let between = pair(CHAT, Dialect::Anthropic);
-    let fault = between.request(body.as_bytes(), None).unwrap_err();
+    let fault = between
+        .request(Asked::default(), body.as_bytes(), None)
+        .unwrap_err();
     assert!(fault.message.contains("more than 4096 fields"), "{fault}");
     let fields: String = (0..200).map(|n| format!("\"f{n}\":1,")).collect();
     let body = format!(r#"{{{fields}"model":"m","messages":[{{"role":"user","content":"hi"}}]}}"#);
-    let request = between.request(body.as_bytes(), None).unwrap();
+    let request = between
+        .request(Asked::default(), body.as_bytes(), None)
+        .unwrap();
     let dropped = request.dropped;
     assert_eq!((dropped.fields().len(), dropped.unnamed()), (64, 136));
 }

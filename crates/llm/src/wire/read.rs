@@ -102,6 +102,10 @@ impl<'a, 'p> Value<'a, 'p> {
         self.raw
     }
 
+    pub(crate) fn path(&self) -> &Path<'p> {
+        &self.path
+    }
+
     pub(crate) fn is_text(self) -> bool {
         self.raw.starts_with('"')
     }
@@ -265,6 +269,12 @@ impl<'a, 'p> Object<'a, 'p> {
         fields
             .find(|(key, _)| key == name)
             .map(|(_, raw)| raw.get())
+    }
+
+    /// The names of the fields that are not `null` and have not been taken.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Cow<'a, str>> {
+        let fields = self.fields.iter().filter(|(_, raw)| raw.get() != "null");
+        fields.map(|(key, _)| key)
     }
 
     /// Takes a field and reads it; `None` if it is absent or `null`.

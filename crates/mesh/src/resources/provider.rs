@@ -15,8 +15,8 @@ pub struct ProviderSpec {
     /// API that is spoken there. Default: openai.
     pub dialect: ProviderDialect,
     /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
-    /// that of the dialect's own service, `https://api.openai.com/v1` or
-    /// `https://api.anthropic.com/v1`.
+    /// that of the dialect's own service, `https://api.openai.com/v1`,
+    /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Key that is sent with each request in the place of the client's. Absent: none is sent.
@@ -51,6 +51,8 @@ pub enum ProviderDialect {
     Openai,
     /// Anthropic's API: messages and the counting of their tokens.
     Anthropic,
+    /// Google's Gemini API: generation of content, for clients of other dialects.
+    Gemini,
 }
 
 impl ProviderDialect {
@@ -59,6 +61,7 @@ impl ProviderDialect {
         match self {
             Self::Openai => "https://api.openai.com/v1",
             Self::Anthropic => "https://api.anthropic.com/v1",
+            Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
         }
     }
 }

@@ -117,6 +117,7 @@ pub(super) fn compile_provider(
     let dialect = match spec.dialect {
         ProviderDialect::Openai => Dialect::OpenAi,
         ProviderDialect::Anthropic => Dialect::Anthropic,
+        ProviderDialect::Gemini => Dialect::Gemini,
     };
     let key = dialect.key_header();
     let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);

@@ -133,6 +133,7 @@ fn a_provider_speaks_its_dialect() {
     let secrets = Secrets::from([(SecretRef::Env("KEY".into()), Secret::from("sk-1"))]);
     let value = json!({ "providers": {
         "a": { "dialect": "anthropic", "apiKey": "${env:KEY}", "models": ["claude"] },
+        "g": { "dialect": "gemini", "apiKey": "${env:KEY}", "models": ["gemini"] },
         "o": { "models": ["gpt"] },
     } });
     let snapshot = Snapshot::compile(&resources(&value), &secrets).unwrap();
@@ -158,6 +159,17 @@ fn a_provider_speaks_its_dialect() {
         ("anthropic-version", "2023-06-01")
     );
     assert_eq!(backend("o").host.as_ref().unwrap(), "api.openai.com");
+    let gemini = backend("g");
+    assert_eq!(gemini.dialect, Some(llm::Dialect::Gemini));
+    let host = "generativelanguage.googleapis.com";
+    assert_eq!(gemini.host.as_ref().unwrap(), host);
+    assert_eq!(&*gemini.base_path, "/v1beta");
+    let (name, value) = gemini.credential.as_ref().unwrap();
+    assert_eq!(
+        (name.as_str(), value.to_str().unwrap()),
+        ("x-goog-api-key", "sk-1")
+    );
+    assert!(value.is_sensitive() && gemini.default_headers.is_empty());
     let found = violations(json!({ "providers": { "a": {
         "dialect": "anthropic", "models": ["claude"],
         "headers": [{ "name": "X-Api-Key", "value": "hunter2" }],

@@ -1,0 +1,126 @@
+//! Writing an answer.
+
+use std::borrow::Cow;
+
+use super::Proof;
+use super::piece::{Blob, Piece, piece_of_call};
+use crate::canonical::{Choice, Content, Finish, Reasoning, Response, Source};
+use crate::response::Usage;
+use crate::wire::{ObjectWriter, object};
+
+/// What the model's calls are when they cannot be read.
+pub(super) const MALFORMED_CALL: &str = "MALFORMED_FUNCTION_CALL";
+
+/// Writes the body of an answer. The dialect does not tell when it was made.
+pub(crate) fn encode_response(response: &Response<'_>, _now: u64) -> Vec<u8> {
+    object(|o| {
+        o.list("candidates", |l| {
+            for (index, choice) in response.choices.iter().enumerate() {
+                l.object(|o| candidate(o, index, choice));
+            }
+        });
+        if let Some(figures) = &response.usage {
+            o.object("usageMetadata", |o| usage(o, figures));
+        }
+        identity(o, &response.id, &response.model);
+    })
+}
+
+/// Says who answers.
+pub(super) fn identity(o: &mut ObjectWriter<'_>, id: &str, model: &str) {
+    o.value("modelVersion", model);
+    o.value("responseId", id);
+}
+
+fn candidate(o: &mut ObjectWriter<'_>, index: usize, choice: &Choice<'_>) {
+    let mut reason = choice.finish.as_ref().map(finish_reason);
+    o.object("content", |o| {
+        o.list("parts", |l| {
+            for part in &choice.parts {
+                match piece(&part.content) {
+                    Ok(piece) => piece.into_iter().for_each(|piece| piece.write(l)),
+                    Err(why) => reason = Some(why),
+                }
+            }
+        });
+        o.value("role", "model");
+    });
+    o.maybe("finishReason", reason);
+    o.value("index", index);
+}
+
+/// A part as it is written, if it says anything; the reason to finish if it cannot be written.
+fn piece<'r>(content: &'r Content<'_>) -> Result<Option<Piece<'r>>, &'static str> {
+    Ok(Some(match content {
+        Content::Text(text) | Content::Refusal(text) => Piece::Text(Cow::Borrowed(text)),
+        Content::Reasoning(reasoning) => return Ok(thought(reasoning)),
+        Content::ToolCall(call) => piece_of_call(call).ok_or(MALFORMED_CALL)?,
+        Content::Media(media) => match &media.source {
+            Source::Base64 { media_type, data } => Piece::Inline(Blob {
+                media_type,
+                data: Cow::Borrowed(data),
+            }),
+            Source::Text(text) => Piece::Text(Cow::Borrowed(text)),
+            Source::Url(uri) | Source::File(uri) => Piece::File {
+                uri,
+                media_type: super::media_type_of(uri),
+            },
+        },
+        // A model gives none.
+        Content::ToolResult(_) => return Ok(None),
+    }))
+}
+
+fn thought<'r>(reasoning: &'r Reasoning<'_>) -> Option<Piece<'r>> {
+    let text = reasoning.text.as_deref().unwrap_or_default();
+    let signature = match &reasoning.redacted {
+        Some(data) => Some(Cow::Owned(Proof::redacted(data))),
+        None => reasoning.signature.as_deref().map(Cow::Borrowed),
+    };
+    let says_something = !text.is_empty() || signature.is_some();
+    says_something.then_some(Piece::Thought { text, signature })
+}
+
+/// Reasons of the dialect that no other has.
+const OWN_REASONS: [&str; 11] = [
+    "LANGUAGE",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "IMAGE_SAFETY",
+    "MODEL_ARMOR",
+    "OTHER",
+];
+
+/// The dialect's name for it; clients know no names but its own.
+pub(super) fn finish_reason(finish: &Finish<'_>) -> &'static str {
+    match finish {
+        Finish::Stop | Finish::StopSequence(_) | Finish::ToolCalls => "STOP",
+        Finish::Length => "MAX_TOKENS",
+        Finish::Refusal | Finish::ContentFilter => "SAFETY",
+        Finish::Pause => "OTHER",
+        Finish::Other(reason) => {
+            let own = OWN_REASONS.iter().find(|own| *own == reason);
+            own.copied().unwrap_or("OTHER")
+        }
+    }
+}
+
+/// Writes the figures, of which thoughts are counted apart.
+pub(super) fn usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
+    let reasoning = usage.reasoning.unwrap_or(0);
+    let total = match (usage.input, usage.output) {
+        (None, None) => None,
+        (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+    };
+    o.maybe("promptTokenCount", usage.input);
+    o.maybe("cachedContentTokenCount", usage.cached_input);
+    let candidates = usage.output.map(|output| output.saturating_sub(reasoning));
+    o.maybe("candidatesTokenCount", candidates);
+    o.maybe("thoughtsTokenCount", usage.reasoning);
+    o.maybe("totalTokenCount", total);
+}
