@@ -286,22 +286,34 @@ impl Proxied {
     fn upstream_ended(&mut self) {
         self.rest = None;
         self.watchdog = None;
+        let in_events = self.writes_events();
         let Some(report) = self.report(Tap::finish) else {
             return;
         };
-        let (outcome, error) = match (report.whole, report.failed) {
-            (true, _) => (Outcome::Completed, None),
-            (false, true) => (Outcome::UpstreamFailed, Some(ErrorType::UpstreamError)),
+        let (outcome, error, abort) = match (report.whole, report.failed) {
+            (true, _) => (Outcome::Completed, None, false),
+            (false, true) => {
+                let error = ErrorType::UpstreamError;
+                (Outcome::UpstreamFailed, Some(error), false)
+            }
             (false, false) => {
-                self.say_it_broke(None, report.events);
-                (Outcome::UpstreamFailed, Some(ErrorType::UpstreamReset))
+                let error = ErrorType::UpstreamReset;
+                if in_events {
+                    self.say_it_broke(None, report.events);
+                }
+                (Outcome::UpstreamFailed, Some(error), !in_events)
             }
         };
         self.ending = Some(Ending {
             outcome,
             error,
-            abort: false,
+            abort,
         });
+    }
+
+    fn writes_events(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.tap.writes_events())
     }
 
     /// The upstream died, stalled, or sent what cannot be read on.
@@ -309,6 +321,7 @@ impl Proxied {
         self.rest = None;
         self.watchdog = None;
         let in_stream = self.open.as_ref().is_some_and(|open| open.tap.is_stream());
+        let in_events = self.writes_events();
         let Some(report) = self.report(Tap::break_off) else {
             return;
         };
@@ -321,14 +334,14 @@ impl Proxied {
             });
             return;
         }
-        if in_stream && !report.failed {
+        if in_events && !report.failed {
             self.say_it_broke(timeout, report.events);
         }
         let error = timeout.map_or(ErrorType::UpstreamReset, Timeout::error_type);
         self.ending = Some(Ending {
             outcome: Outcome::UpstreamFailed,
             error: Some(error),
-            abort: !in_stream,
+            abort: !in_events,
         });
     }
 

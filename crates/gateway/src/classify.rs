@@ -108,7 +108,8 @@ async fn scan(
             CollectError::Observer(error) => Failure::Scan(error),
             CollectError::Body(error) => Failure::Body(error),
         })?;
-    let scan = scanner.finish()?;
+    let mut scan = scanner.finish()?;
+    scan.read_path(api, head.uri.path());
     exchange.waited_for_body(began.elapsed());
     exchange.stream = scan.wants_stream();
     if let Some(model) = &scan.model {

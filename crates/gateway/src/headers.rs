@@ -66,7 +66,9 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 /// What only servers of the client's dialect understand: versions, features in trial, accounts.
 pub(crate) fn is_of_dialect(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.starts_with("anthropic-") || name.starts_with("openai-")
+    ["anthropic-", "openai-", "x-goog-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Removes what only the gateway may say.

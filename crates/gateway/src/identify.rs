@@ -58,7 +58,7 @@ pub(crate) fn identify(
 
 /// The API that a request asks, if it asks one.
 fn asked(head: &Parts) -> Option<Api> {
-    Api::of_path(head.uri.path())
+    Api::asked(head.uri.path(), |name| head.headers.contains_key(name))
 }
 
 fn check_origin(entry: &Entry, host: &str, head: &Parts) -> Result<(), Failure> {

@@ -4,6 +4,8 @@
 //! credential, its name for the model. The body is the client's own bytes with the few that must
 //! change spliced.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST};
 use http::header::{HeaderMap, HeaderValue, UPGRADE};
@@ -31,7 +33,7 @@ pub(crate) fn request(
     translated: Option<TranslatedRequest>,
 ) -> Option<Request<Body>> {
     let target = candidate.target;
-    let uri = uri(routed, &target.backend, translated.as_ref())?;
+    let uri = uri(routed, target, translated.as_ref())?;
     let headers = headers(routed, candidate, translated.is_some());
     let body = match translated {
         Some(translated) => Body::Full(translated.body),
@@ -113,26 +115,42 @@ fn asked_for(head: &Parts) -> Option<HeaderValue> {
     }
 }
 
-fn uri(routed: &Routed, backend: &Backend, translated: Option<&TranslatedRequest>) -> Option<Uri> {
+fn uri(routed: &Routed, target: &Target, translated: Option<&TranslatedRequest>) -> Option<Uri> {
+    let backend = &target.backend;
     let (mut whole, query) = match translated {
-        Some(to) => ([&*backend.base_path, &*to.resource].concat(), to.query),
-        None => (path(routed, backend), routed.head.uri.query()),
+        Some(to) => {
+            let path = [&*backend.base_path, &*to.resource].concat();
+            (path, to.query.map(Cow::Borrowed))
+        }
+        None => (path(routed, target), passed_on(routed)),
     };
     if let Some(query) = query {
         whole.push('?');
-        whole.push_str(query);
+        whole.push_str(&query);
     }
     PathAndQuery::try_from(whole).map(Uri::from).ok()
 }
 
 /// An API's path stands below the backend's base path, whatever stood before it at the client; a
 /// plain path is the client's, or the rule's rewrite of it.
-fn path(routed: &Routed, backend: &Backend) -> String {
+fn path(routed: &Routed, target: &Target) -> String {
     let path = routed.head.uri.path();
     match (routed.api(), &routed.rule.filters.path) {
-        (Some(api), _) => [&*backend.base_path, api.resource(path)].concat(),
+        (Some(api), _) => {
+            let resource = api.resource(path, target.model.as_deref());
+            [&*target.backend.base_path, &*resource].concat()
+        }
         (None, Some(change)) => change.apply(path, routed.prefix_len),
         (None, None) => path.to_owned(),
+    }
+}
+
+/// The client's query, but for what ends here.
+fn passed_on(routed: &Routed) -> Option<Cow<'_, str>> {
+    let query = routed.head.uri.query()?;
+    match routed.api() {
+        Some(api) => api.query(query),
+        None => Some(query.into()),
     }
 }
 

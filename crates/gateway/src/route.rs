@@ -165,7 +165,7 @@ fn query(entry: &Entry, host: &str, head: &Parts, api: Api) -> Result<Query, Fai
         };
         return Ok(forward.map_or(Query::Answer(models), Query::Forward));
     };
-    let model = decoded(model);
+    let model = llm::decoded(model);
     models.retain(|listed| *listed.name == *model);
     if !models.is_empty() {
         return Ok(Query::Answer(models));
@@ -185,7 +185,10 @@ fn is_served(rule: &Rule, api: Option<Api>) -> bool {
 /// The failure of a request whose rule has targets of other dialects only.
 fn foreign(prompt: Option<&Prompt>, api: Option<Api>, head: &Parts) -> Failure {
     let in_body = prompt.and_then(|prompt| prompt.scan.model.as_ref());
-    let in_path = || api?.model_in_path(head.uri.path()).map(decoded);
+    let in_path = || {
+        api?.model_in_path(head.uri.path())
+            .map(|name| llm::decoded(name).into_owned())
+    };
     in_body
         .map(|model| model.value.clone())
         .or_else(in_path)
@@ -198,29 +201,3 @@ fn unserved(unmatched: Unmatched, head: &Parts, model: &str) -> Failure {
         Unmatched::NoRoute => Failure::NoRoute(head.uri.path().to_owned()),
     }
 }
-
-/// Undoes percent-encoding (RFC 3986, section 2.1); what is not valid stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).filter(|_| *first == b'%');
-        let byte = hex
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match byte {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests;

@@ -97,9 +97,17 @@ impl Tap {
         }
     }
 
-    /// Whether it watches a stream, to which an event can be added.
+    /// Whether it watches a stream.
     pub(crate) const fn is_stream(&self) -> bool {
         matches!(self, Self::Stream(_) | Self::Translated(_))
+    }
+
+    /// Whether what is forwarded are events, to which one can be added.
+    pub(crate) fn writes_events(&self) -> bool {
+        match self {
+            Self::Translated(tap) => tap.content_type() == llm::CONTENT_TYPE_EVENT_STREAM,
+            tap => tap.is_stream(),
+        }
     }
 
     /// Whether the body may be of another length than the upstream's.

@@ -6,6 +6,7 @@ mod answers;
 mod anthropic;
 mod attempts;
 mod gemini;
+mod in_path;
 mod reload;
 mod responses;
 mod settle;

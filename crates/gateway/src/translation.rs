@@ -48,8 +48,12 @@ pub(crate) async fn request(
     target: &Target,
 ) -> Result<TranslatedRequest, Untranslated> {
     let body = routed.body.to_bytes().await.map_err(Untranslated::Body)?;
+    let asked_for = routed
+        .prompt()
+        .and_then(|prompt| prompt.scan.model.as_ref());
+    let asked_for = asked_for.map(|model| model.value.as_str());
     let request = pair
-        .request(asked(routed), &body, target.model.as_deref())
+        .request(asked(routed), &body, target.model.as_deref().or(asked_for))
         .map_err(Untranslated::Fault)?;
     match (routed.rule.translation, request.dropped.fields()) {
         (Translation::Strict, [field, ..]) => Err(Untranslated::Fault(Fault {

@@ -1,110 +1,55 @@
-//! Google's Gemini API as data and functions: paths, events, errors, model lists.
-//!
-//! What is asked for stands in the path: the model, and behind a colon what it is to do.
+//! Google's Gemini API as data and functions: paths, fields, events, errors, model lists.
 
 pub(crate) mod content;
+pub(crate) mod path;
 
 #[cfg(test)]
 mod tests;
-
-use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::{Value as Json, json};
 
+use crate::Operation;
 use crate::canonical::{Event, Opening};
 use crate::error::ApiError;
 use crate::models::Model;
 use crate::response::{EventFacts, UpstreamError, Usage};
+use crate::scan::{FieldSpec, Role, Schema};
 use crate::wire::Value;
 
-/// Asks for a stream of events, not of the items of one array.
-pub(crate) const EVENTS: &str = "alt=sse";
-
-const GENERATE: &str = "generateContent";
-const STREAM: &str = "streamGenerateContent";
-
-/// The collections that models are in. A name may begin with that of its collection.
-const COLLECTIONS: [&str; 2] = ["models/", "tunedModels/"];
-
-/// The path below a base path at which `model` answers.
-pub(crate) fn generate(model: &str, stream: bool) -> String {
-    let method = if stream { STREAM } else { GENERATE };
-    let named = COLLECTIONS
-        .iter()
-        .find_map(|collection| Some((*collection, model.strip_prefix(collection)?)));
-    let (collection, name) = named.unwrap_or(("models/", model));
-    let mut path = format!("/{collection}");
-    escape(name, &mut path);
-    path.push(':');
-    path.push_str(method);
-    path
+const fn field(name: &'static str, role: Role) -> FieldSpec {
+    FieldSpec { name, role }
 }
 
-/// Appends a segment of a path, percent-encoded (RFC 3986, section 2.1).
-fn escape(segment: &str, path: &mut String) {
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
+/// Servers take the names of Protocol Buffers beside those of JSON.
+static GENERATE: Schema = Schema {
+    fields: &[
+        field("contents", Role::Contents),
+        field("systemInstruction", Role::Instruction),
+        field("system_instruction", Role::Instruction),
+        field("tools", Role::Tools),
+        field("generationConfig", Role::GenerationConfig),
+        field("generation_config", Role::GenerationConfig),
+    ],
+};
 
-/// The model that a path asks to go on, and whether to stream; `None` if it asks for neither.
-pub(crate) fn generation(path: &str) -> Option<(Cow<'_, str>, bool)> {
-    let (_, method) = path.rsplit_once(':')?;
-    let stream = match method {
-        GENERATE => false,
-        STREAM => true,
-        _ => return None,
-    };
-    Some((unescaped(model_in_path(path)?), stream))
-}
+/// To count a whole request, it is wrapped into another; what it is read as then decides nothing.
+static COUNT: Schema = Schema {
+    fields: &[field("contents", Role::Contents)],
+};
 
-/// Undoes percent-encoding; what is not valid stays as it is.
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).filter(|_| *first == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = match byte {
-            Some(_) => tail.get(2..).unwrap_or_default(),
-            None => tail,
-        };
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
+static EMBED: Schema = Schema {
+    fields: &[field("content", Role::Instruction)],
+};
 
-/// Whether a client asks for events.
-pub(crate) fn asks_for_events(query: Option<&str>) -> bool {
-    let mut pairs = query.unwrap_or_default().split('&');
-    pairs.any(|pair| pair.trim_start_matches('$') == EVENTS)
-}
-
-/// What follows the base path: the collection, and what of it is asked for.
-pub(crate) fn resource(path: &str) -> &str {
-    let at = ["/models", "/tunedModels"]
-        .iter()
-        .find_map(|name| path.find(name));
-    at.and_then(|at| path.get(at..)).unwrap_or("/models")
-}
-
-/// The model's name in a path that has one, still percent-encoded.
-pub(crate) fn model_in_path(path: &str) -> Option<&str> {
-    let resource = resource(path).strip_prefix('/')?;
-    let (named, _) = resource.rsplit_once(':').unwrap_or((resource, ""));
-    match named.strip_prefix("models/") {
-        Some(name) => Some(name),
-        None => named.starts_with("tunedModels/").then_some(named),
+/// The request fields of `operation`.
+pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
+    match operation {
+        Operation::ChatCompletions => Some(&GENERATE),
+        Operation::CountTokens => Some(&COUNT),
+        Operation::Embeddings => Some(&EMBED),
+        _ => None,
     }
 }
 
@@ -177,7 +122,7 @@ fn model_value(model: &Model) -> Json {
     json!({
         "name": format!("models/{}", model.id),
         "displayName": model.id,
-        "supportedGenerationMethods": [GENERATE, STREAM],
+        "supportedGenerationMethods": path::GENERATION,
     })
 }
 

@@ -18,6 +18,7 @@ mod gemini;
 mod json;
 pub mod models;
 mod openai;
+mod percent;
 pub mod response;
 pub mod scan;
 pub mod splice;
@@ -31,6 +32,7 @@ mod wire;
 pub use api::{Api, Dialect, KeyHeader, Method, Operation};
 pub use error::{ApiError, ErrorKind};
 pub use json::{Fault, SyntaxError};
+pub use percent::decoded;
 
 /// Media type of JSON bodies.
 pub const CONTENT_TYPE_JSON: &str = "application/json";

@@ -18,6 +18,7 @@ use self::figures::Figures;
 use crate::Operation;
 use crate::error::{ApiError, ErrorKind};
 use crate::models::Model;
+use crate::percent::climbs;
 use crate::response::{EventFacts, UpstreamError, Usage};
 use crate::scan::{FieldSpec, Role, Schema};
 
@@ -34,6 +35,9 @@ const RESOURCES: [(&str, Operation); 5] = [
     ("/models", Operation::ListModels),
 ];
 
+const DEPLOYMENTS: &str = "/openai/deployments";
+const DEPLOYMENTS_OF: &str = "/openai/deployments/";
+
 /// The operation at `path`.
 pub(crate) fn operation(path: &str) -> Option<Operation> {
     if let Some(id) = model_in_path(path) {
@@ -42,8 +46,24 @@ pub(crate) fn operation(path: &str) -> Option<Operation> {
     let path = without_slash(path);
     RESOURCES.iter().find_map(|(resource, operation)| {
         let base = path.strip_suffix(resource)?;
-        (base.is_empty() || base.ends_with("/v1")).then_some(*operation)
+        let is_base = base.is_empty() || base.ends_with("/v1") || is_azures(base);
+        is_base.then_some(*operation)
     })
+}
+
+/// Whether Azure has the API below `base`: `/openai`, or a deployment below it.
+fn is_azures(base: &str) -> bool {
+    base.ends_with("/openai")
+        || base.rsplit_once('/').is_some_and(|(deployments, name)| {
+            !name.is_empty() && deployments.ends_with(DEPLOYMENTS)
+        })
+}
+
+/// The deployment that a path of Azure's asks, which is what its clients call a model.
+pub(crate) fn deployment(path: &str) -> Option<&str> {
+    let at = path.rfind(DEPLOYMENTS_OF)? + DEPLOYMENTS_OF.len();
+    let (name, _) = path.get(at..)?.split_once('/')?;
+    Some(name)
 }
 
 /// The path of `operation` below a base path; a model's is the end of `path`.
@@ -72,24 +92,6 @@ fn model_resource(path: &str) -> Option<&str> {
 /// The path without a slash at its end, which means nothing.
 fn without_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
-}
-
-/// Whether a name has two dots in a row, escaped or not: no model's has, but a path that climbs out
-/// of `/models/` to a server's other paths does.
-fn climbs(id: &str) -> bool {
-    let mut rest = id.as_bytes();
-    let mut after_dot = false;
-    loop {
-        let (is_dot, tail) = match rest {
-            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => (true, tail),
-            [_, tail @ ..] => (false, tail),
-            [] => return false,
-        };
-        if is_dot && after_dot {
-            return true;
-        }
-        (after_dot, rest) = (is_dot, tail);
-    }
 }
 
 const fn field(name: &'static str, role: Role) -> FieldSpec {

@@ -13,6 +13,7 @@
 
 use crate::digest::PromptDigest;
 use crate::json::{Fault, Lexer, MAX_DEPTH, SyntaxError, Utf8};
+use crate::{Api, Dialect, decoded};
 
 mod classify;
 mod prompt;
@@ -21,7 +22,7 @@ mod schema;
 use classify::Classifier;
 pub use prompt::{MessageRole, MessageSpan};
 pub use schema::Schema;
-pub(crate) use schema::{FieldSpec, Role};
+pub(crate) use schema::{FieldSpec, Inner, Role};
 
 /// Longest model name in decoded bytes; the longest in use (fine-tuned models, ARNs) are below 256.
 pub const MAX_MODEL_BYTES: usize = 512;
@@ -72,8 +73,12 @@ pub struct StreamOptions {
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// The model asked for.
+    /// The model asked for. Its span is empty if only the path names it.
     pub model: Option<Field<String>>,
+    /// Whether a body of this API never names the model: the path does.
+    pub(crate) unnamed: bool,
+    /// Whether the body has to name the model, which the client has named in the path.
+    pub(crate) to_be_named: bool,
     /// Whether the usage of a stream is reported only where it is asked for.
     pub(crate) asks_for_usage: bool,
     /// Where `"model": null` stands, so that naming a model replaces it.
@@ -120,6 +125,25 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// Takes what the path says of a request to `api`, which goes before what the body says.
+    pub fn read_path(&mut self, api: Api, path: &str) {
+        let Some(name) = api.model_in_path(path) else {
+            return;
+        };
+        let in_body = self.model.take();
+        let name = decoded(name).into_owned();
+        self.unnamed = api.dialect != Dialect::OpenAi;
+        self.to_be_named =
+            !self.unnamed && in_body.as_ref().is_none_or(|field| field.value != name);
+        let nowhere = Span { start: 0, end: 0 };
+        let span = in_body.map_or(nowhere, |field| field.span);
+        if let Some(value) = api.stream_in_path(path) {
+            let span = nowhere;
+            self.stream = Some(Field { span, value });
+        }
+        self.model = Some(Field { span, value: name });
+    }
+
     /// Whether the client asked for a stream.
     #[must_use]
     pub fn wants_stream(&self) -> bool {

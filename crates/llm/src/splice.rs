@@ -65,7 +65,9 @@ impl Edits {
     pub fn rewrite(scan: &Scan, rewrite: &Rewrite<'_>) -> Self {
         let mut edits = SmallVec::new();
         let mut fields = Vec::new();
-        if let Some(model) = rewrite.model {
+        let in_path = scan.model.as_ref().filter(|_| scan.to_be_named);
+        let in_path = in_path.map(|model| model.value.as_str());
+        if let Some(model) = rewrite.model.or(in_path).filter(|_| !scan.unnamed) {
             rewrite_model(scan, model, &mut edits, &mut fields);
         }
         if rewrite.include_usage && scan.asks_for_usage && scan.wants_stream() {
@@ -167,9 +169,9 @@ fn rewrite_model(
     fields: &mut Vec<String>,
 ) {
     let span = match &scan.model {
-        Some(field) if field.value == model => return,
-        Some(field) => Some(field.span),
-        None => scan.model_null,
+        Some(field) if field.value == model && !scan.to_be_named => return,
+        Some(field) if !field.span.is_empty() => Some(field.span),
+        Some(_) | None => scan.model_null,
     };
     let name = json_string(model);
     match span {

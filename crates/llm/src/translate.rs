@@ -98,7 +98,8 @@ impl Pair {
         self.upstream.api()
     }
 
-    /// Translates a request; `model` is the name that the upstream knows, where it is another.
+    /// Translates a request; `model` is the name that the upstream knows, where it is another than
+    /// stands in the body.
     ///
     /// # Errors
     /// The field that is at fault, or that the upstream's API cannot express.
@@ -111,6 +112,8 @@ impl Pair {
         let mut request = self.client.decode_request(asked, body)?;
         if let Some(model) = model {
             request.model = model.into();
+        } else if request.model.is_empty() {
+            return Err(Fault::new("model", "is required"));
         }
         let mut dropped = Dropped::default();
         let body = self.upstream.encode_request(&request, &mut dropped)?;

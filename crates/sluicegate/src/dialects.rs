@@ -3,7 +3,7 @@
 use llm::translate::Way;
 use llm::{Api, Dialect};
 
-const WIDTHS: [usize; 2] = [28, 14];
+const WIDTHS: [usize; 2] = [44, 14];
 
 pub(crate) fn dialects() {
     let [of_path, of_way] = WIDTHS;
@@ -13,20 +13,16 @@ pub(crate) fn dialects() {
     }
     println!("\n");
     for api in Api::ALL.into_iter().filter(|api| api.has_body()) {
-        print!("{:of_path$}", path(api));
+        print!("{:of_path$}", api.pattern());
         for dialect in Dialect::ALL {
             print!("{:of_way$}", word(Way::of(api, dialect)));
         }
         println!();
     }
     println!(
-        "\nThe columns are the dialects of providers and pools. `/v1/models` is answered by the\n\
-         gateway itself, in the dialect of OpenAI."
+        "\nThe columns are the dialects of providers and pools. Lists of models are answered by the\n\
+         gateway itself, in the dialect of who asks."
     );
-}
-
-fn path(api: Api) -> String {
-    format!("/v1{}", api.resource(""))
 }
 
 const fn word(way: Option<Way>) -> &'static str {

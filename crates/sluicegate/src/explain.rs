@@ -164,7 +164,7 @@ struct Explained {
 impl Explained {
     fn new(listener: &Listener, asked: &Asked) -> anyhow::Result<Self> {
         let path = asked.uri.path();
-        let api = Api::of_path(path);
+        let api = Api::asked(path, |name| asked.headers.contains_key(name));
         if let Some(api) = api
             && asked.method.as_str() != api.method().as_str()
         {
@@ -173,11 +173,11 @@ impl Explained {
                 api.method().as_str()
             );
         }
-        let model = match api.and_then(Schema::of) {
-            Some(schema) => model(schema, &asked.body)?,
-            None => api
-                .and_then(|api| api.model_in_path(path))
-                .map(str::to_owned),
+        let in_path = api.and_then(|api| api.model_in_path(path));
+        let model = match (in_path, api.and_then(Schema::of)) {
+            (Some(name), _) => Some(llm::decoded(name).into_owned()),
+            (None, Some(schema)) => model(schema, &asked.body)?,
+            (None, None) => None,
         };
         let header = asked
             .headers

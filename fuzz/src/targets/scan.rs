@@ -69,12 +69,14 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// Anthropic's request has fields of its own; how they are found is the same.
+/// The requests of other dialects have fields of their own; how they are found is the same.
 fn messages_are_read_alike(data: &[u8]) {
-    let api = Api {
-        dialect: Dialect::Anthropic,
-        operation: Operation::ChatCompletions,
-    };
+    for api in [Api::MESSAGES, Api::GENERATE_CONTENT] {
+        is_read_alike(api, data);
+    }
+}
+
+fn is_read_alike(api: Api, data: &[u8]) {
     let whole = scan_api(api, &[data]);
     for pieces in splits(data) {
         assert_same(data, &whole, &scan_api(api, &pieces));

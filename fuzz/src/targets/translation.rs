@@ -6,6 +6,7 @@ use bytes::Bytes;
 use llm::response::StreamReport;
 use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Way};
 use llm::{Api, Dialect};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 const NOW: u64 = 1;
@@ -30,10 +31,10 @@ fn pairs() -> impl Iterator<Item = Pair> {
 pub(crate) fn whole(data: &[u8]) {
     for pair in pairs() {
         if let Ok(request) = pair.request(ASKED, data, Some("theirs")) {
-            let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+            let body = json(&request.body);
             if pair.upstream().dialect == Dialect::Gemini {
                 assert!(request.resource.starts_with("/models/theirs:"));
-            } else {
+            } else if let Some(body) = body {
                 assert_eq!(body["model"], "theirs");
             }
             assert!(
@@ -49,10 +50,16 @@ pub(crate) fn whole(data: &[u8]) {
             assert_eq!(again, request);
         }
         if let Ok(answer) = pair.answer(data, NOW) {
-            let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
-            assert!(body.is_object());
+            assert!(json(&answer.body).is_none_or(|body| body.is_object()));
         }
     }
+}
+
+/// What is opaque is passed on as it is; `None` if it has half a character, which is JSON all the same,
+/// and which serde reads only if it need not know the text.
+fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<IgnoredAny>(body).expect("JSON");
+    serde_json::from_slice(body).ok()
 }
 
 /// A stream.
@@ -81,7 +88,7 @@ fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
 }
 
 fn is_frame(line: &str) {
-    let json = |data: &str| serde_json::from_str::<Value>(data).is_ok();
+    let json = |data: &str| serde_json::from_str::<IgnoredAny>(data).is_ok();
     let is_good = match line.split_once(": ") {
         Some(("data", data)) => data == "[DONE]" || json(data),
         Some(("event", name)) => !name.is_empty(),

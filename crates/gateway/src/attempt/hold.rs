@@ -73,6 +73,9 @@ pub(crate) async fn until_begun(
             Err(Broken::Protocol)
         }
         (tap @ (Tap::Stream(_) | Tap::Translated(_)), _) => {
+            if let Tap::Translated(tap) = &tap {
+                translation::fit_head(head, tap.content_type());
+            }
             stream(tap, body, most_held(routed)).await
         }
         (Tap::Plain(_), _) if !is_json(head) => Err(Broken::Protocol),

@@ -36,7 +36,7 @@ fn responses_are_made_at_one_path() {
         "/a/v1/responses",
     ] {
         assert_eq!(Api::of_path(path), Some(Api::RESPONSES), "{path}");
-        assert_eq!(Api::RESPONSES.resource(path), "/responses");
+        assert_eq!(Api::RESPONSES.resource(path, None), "/responses");
     }
     assert_eq!(Api::RESPONSES.method(), Method::Post);
     for path in [
@@ -55,7 +55,8 @@ fn responses_are_made_at_one_path() {
 fn anthropics_paths_are_its_own() {
     let check = |path: &str, expect: Option<(Operation, &str)>| {
         let api = Api::of_path(path);
-        let told = api.map(|api| (api.operation, api.resource(path)));
+        let told = api.map(|api| (api.operation, api.resource(path, None)));
+        let expect = expect.map(|(operation, path)| (operation, path.into()));
         assert_eq!(told, expect, "{path}");
         if let Some(api) = api {
             assert_eq!(api.dialect, Dialect::Anthropic, "{path}");
@@ -102,8 +103,14 @@ fn the_models_of_both_dialects_live_at_one_path() {
         api(Operation::GetModel).model_in_path(path),
         Some("org/name")
     );
-    assert_eq!(api(Operation::GetModel).resource(path), "/models/org/name");
-    assert_eq!(api(Operation::ListModels).resource("/v1/models"), "/models");
+    assert_eq!(
+        api(Operation::GetModel).resource(path, None),
+        "/models/org/name"
+    );
+    assert_eq!(
+        api(Operation::ListModels).resource("/v1/models", None),
+        "/models"
+    );
 }
 
 #[test]
@@ -153,7 +160,7 @@ fn the_model_is_what_follows_models() {
 fn the_resource_is_the_path_below_the_base() {
     let check = |path: &str, expect: &str| {
         let api = Api::of_path(path).expect("an api");
-        assert_eq!(api.resource(path), expect, "{path}");
+        assert_eq!(api.resource(path, None), expect, "{path}");
     };
     check("/p/v1/chat/completions/", "/chat/completions");
     check("/completions", "/completions");
@@ -176,4 +183,49 @@ fn only_bodies_are_posted() {
     };
     assert_eq!((get.method().as_str(), get.has_body()), ("GET", false));
     assert_eq!((post.method().as_str(), post.has_body()), ("POST", true));
+}
+
+#[test]
+fn a_deployment_of_azures_is_the_model() {
+    let check = |path: &str, expect: Option<(Operation, Option<&str>)>| {
+        let api = Api::of_path(path);
+        let found = api.map(|api| (api.operation, api.model_in_path(path)));
+        assert_eq!(found, expect, "{path}");
+    };
+    use Operation::*;
+    let chat = "/openai/deployments/d/chat/completions";
+    check(chat, Some((ChatCompletions, Some("d"))));
+    check(&format!("/base{chat}"), Some((ChatCompletions, Some("d"))));
+    check(
+        "/openai/deployments/d/embeddings",
+        Some((Embeddings, Some("d"))),
+    );
+    check("/openai/responses", Some((Responses, None)));
+    check("/openai/v1/chat/completions", Some((ChatCompletions, None)));
+    check("/openai/models", Some((ListModels, None)));
+    check("/openai/deployments//chat/completions", None);
+    check("/openai/deployments/a/b/chat/completions", None);
+    check("/deployments/d/chat/completions", None);
+}
+
+/// What a client's key or version is called ends here, however it is spelt.
+#[test]
+fn of_a_query_only_the_apis_own_is_passed_on() {
+    let check = |api: Api, query: &str, expect: Option<&str>| {
+        assert_eq!(api.query(query).as_deref(), expect, "{query}");
+    };
+    check(
+        Api::CHAT_COMPLETIONS,
+        "api-version=1&beta=true",
+        Some("beta=true"),
+    );
+    check(Api::CHAT_COMPLETIONS, "key=k", Some("key=k"));
+    check(Api::MESSAGES, "beta=true", Some("beta=true"));
+    check(Api::GENERATE_CONTENT, "key=k", None);
+    check(
+        Api::GENERATE_CONTENT,
+        "alt=sse&%6bey=k&access_token=t",
+        Some("alt=sse"),
+    );
+    check(Api::GENERATE_CONTENT, "$key=k&keys=1&&x", Some("keys=1&&x"));
 }

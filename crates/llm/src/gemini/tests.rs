@@ -2,37 +2,6 @@ use super::*;
 use crate::ErrorKind;
 
 #[test]
-fn the_path_names_model_and_method() {
-    let check = |model: &str, expect: &str| {
-        let path = generate(model, false);
-        assert_eq!(path, format!("{expect}:generateContent"));
-        let below = format!("/v1beta{path}");
-        assert_eq!(resource(&below), path);
-        let (read, stream) = generation(&below).unwrap();
-        assert_eq!(read, model.strip_prefix("models/").unwrap_or(model));
-        assert!(!stream);
-    };
-    check("gemini-3-pro", "/models/gemini-3-pro");
-    check("models/gemini-3-pro", "/models/gemini-3-pro");
-    check("tunedModels/mine", "/tunedModels/mine");
-    check("a/b:c?d#é%2f", "/models/a%2Fb%3Ac%3Fd%23%C3%A9%252f");
-    check("..", "/models/..");
-    let streamed = generate("m", true);
-    assert_eq!(streamed, "/models/m:streamGenerateContent");
-    assert_eq!(generation(&streamed), Some(("m".into(), true)));
-    assert_eq!(generation("/v1beta/models/m:countTokens"), None);
-    assert_eq!(generation("/v1beta/models/m"), None);
-}
-
-#[test]
-fn the_query_tells_the_framing() {
-    assert!(asks_for_events(Some("key=x&alt=sse")));
-    assert!(asks_for_events(Some("$alt=sse")));
-    assert!(!asks_for_events(Some("alt=json")));
-    assert!(!asks_for_events(None));
-}
-
-#[test]
 fn events_tell_what_they_hold() {
     let event = r#"{"candidates":[{"content":{"parts":[{"text":"hi"}]},"finishReason":"STOP"}],
         "usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"thoughtsTokenCount":1},

@@ -31,6 +31,8 @@ pub struct PlainTap {
     shape: Shape,
     lexer: Lexer,
     captures: Captures,
+    /// Its first character has come, or says nothing.
+    begun: bool,
     valid: bool,
 }
 
@@ -42,6 +44,8 @@ impl PlainTap {
             shape: Shape::of(api),
             lexer: Lexer::new(MAX_DEPTH),
             captures: Captures::of(wanted(api.dialect)),
+            // Other dialects know no such answer.
+            begun: api.dialect != Dialect::Gemini,
             valid: true,
         }
     }
@@ -51,14 +55,31 @@ impl PlainTap {
         if !self.valid {
             return;
         }
+        if !self.begun {
+            self.begin(piece);
+        }
         let offset = self.lexer.offset();
         self.valid = self.lexer.push(piece, &mut self.captures).is_ok();
         self.captures.keep(offset, piece);
     }
 
+    /// A stream that is one array of answers is read as the value of an object's field, since what
+    /// is read are objects. The last answer that says something counts.
+    fn begin(&mut self, piece: &[u8]) {
+        let first = piece.iter().find(|byte| !byte.is_ascii_whitespace());
+        self.begun = first.is_some();
+        if first == Some(&b'[') {
+            self.valid = self.lexer.push(ARRAY.0, &mut self.captures).is_ok();
+            self.captures.outside = 2;
+        }
+    }
+
     /// What the answer reported, at its end.
     #[must_use]
-    pub fn finish(self) -> Plain {
+    pub fn finish(mut self) -> Plain {
+        if self.captures.outside > 0 {
+            self.feed(ARRAY.1);
+        }
         let complete = self.valid && self.lexer.finish().is_ok();
         let [usage, model, error] = self.captures.slots.map(|slot| slot.take());
         Plain {
@@ -69,6 +90,9 @@ impl PlainTap {
         }
     }
 }
+
+/// What stands around an array that is to be the value of a field.
+const ARRAY: (&[u8], &[u8]) = (b"{\"\":", b"}");
 
 /// The names of the usage, the model and the error.
 const fn wanted(dialect: Dialect) -> [&'static [u8]; 3] {
@@ -83,6 +107,8 @@ const fn wanted(dialect: Dialect) -> [&'static [u8]; 3] {
 struct Captures {
     /// The names of the slots, in their order.
     wanted: [&'static [u8]; 3],
+    /// Containers around the object whose fields are kept.
+    outside: u32,
     depth: u32,
     key: Name,
     slots: [Slot; 3],
@@ -126,11 +152,17 @@ impl Captures {
     fn of(wanted: [&'static [u8]; 3]) -> Self {
         Self {
             wanted,
+            outside: 0,
             depth: 0,
             key: Name::default(),
             slots: Default::default(),
             current: None,
         }
+    }
+
+    /// The depth of the fields that are kept.
+    const fn fields(&self) -> u32 {
+        self.outside + 1
     }
 
     fn keep(&mut self, offset: u64, piece: &[u8]) {
@@ -144,7 +176,7 @@ impl Visitor for Captures {
     type Error = SyntaxError;
 
     fn begin(&mut self, token: Token, at: u64) -> Result<(), SyntaxError> {
-        if self.depth == 1 {
+        if self.depth == self.fields() {
             if token == Token::Key {
                 self.key.clear();
             } else if let Some(slot) = self.current.and_then(|index| self.slots.get_mut(index)) {
@@ -159,19 +191,19 @@ impl Visitor for Captures {
     }
 
     fn text(&mut self, token: Token, piece: &[u8]) -> Result<(), SyntaxError> {
-        if self.depth == 1 && token == Token::Key {
+        if self.depth == self.fields() && token == Token::Key {
             self.key.push(piece);
         }
         Ok(())
     }
 
     fn skips(&self) -> bool {
-        self.depth > 1
+        self.depth > self.fields()
     }
 
     fn end(&mut self, token: Token, end: u64) -> Result<(), SyntaxError> {
         self.depth -= u32::from(token.is_container());
-        if self.depth != 1 {
+        if self.depth != self.fields() {
             return Ok(());
         }
         if token == Token::Key {

@@ -4,12 +4,10 @@ use smallvec::SmallVec;
 
 use super::prompt::{PromptReader, Section};
 use super::{
-    Field, FieldSpec, MAX_MODEL_BYTES, Role, Scan, ScanError, ScanOptions, Schema, Span,
+    Field, FieldSpec, Inner, MAX_MODEL_BYTES, Role, Scan, ScanError, ScanOptions, Schema, Span,
     StreamOptions,
 };
 use crate::json::{Name, Token, Visitor};
-
-const INCLUDE_USAGE: &str = "stream_options.include_usage";
 
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
@@ -23,15 +21,16 @@ pub(super) struct Classifier {
     key: Name,
     /// The top-level field being read, if it matters.
     field: Option<&'static FieldSpec>,
-    /// Bits of the schema's fields seen so far.
+    /// Bits of the roles seen so far, and of the fields within objects.
     seen: u32,
+    seen_inner: u32,
     start: u64,
     /// The decoded text of the field, as far as it is short.
     text: SmallVec<[u8; 64]>,
     too_long: bool,
-    /// Where the one field begins that is read of an object, such as
-    /// `stream_options.include_usage`, while it is read.
-    inner: Option<u64>,
+    /// A field that is read of an object, such as `stream_options.include_usage`, and where it
+    /// begins, while it is read.
+    inner: Option<(Inner, u64)>,
     prompt: PromptReader,
 }
 
@@ -48,6 +47,7 @@ impl Classifier {
             key: Name::default(),
             field: None,
             seen: 0,
+            seen_inner: 0,
             start: 0,
             text: SmallVec::new(),
             too_long: false,
@@ -63,9 +63,9 @@ impl Classifier {
     }
 
     fn name_field(&mut self) -> Result<(), ScanError> {
-        let found = self.schema.find(self.key.as_bytes());
-        self.field = found.map(|(_, spec)| spec);
-        if let Some((bit, spec)) = found {
+        self.field = self.schema.find(self.key.as_bytes());
+        if let Some(spec) = self.field {
+            let bit = 1 << spec.role as u32;
             if spec.role.is_unique() && self.seen & bit != 0 {
                 return Err(ScanError::Repeated { field: spec.name });
             }
@@ -157,16 +157,16 @@ impl Classifier {
                 scan.max_completion_tokens = count(spec, present, &self.text)?;
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
-            Role::Metadata => {}
-            Role::System => scan.system = present,
-            Role::Messages | Role::Input => scan.messages = present,
+            Role::Metadata | Role::GenerationConfig => {}
+            Role::System | Role::Instruction => scan.system = present,
+            Role::Messages | Role::Contents | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
             Role::Tools => scan.tools = present,
         }
         Ok(())
     }
 
-    /// A token right inside an object of which one field is read.
+    /// A token right inside an object of which fields are read.
     fn begin_inner(&mut self, token: Token, at: u64) -> Result<(), ScanError> {
         let Some(spec) = self.field else {
             return Ok(());
@@ -176,58 +176,68 @@ impl Classifier {
         }
         if token == Token::Key {
             self.key.clear();
-        } else if spec.role.inner().map(str::as_bytes) == Some(self.key.as_bytes()) {
-            if spec.role == Role::StreamOptions {
-                self.check_include_usage(token)?;
-            }
+        } else if let Some(inner) = spec.role.inner(self.key.as_bytes()) {
+            self.check_inner(inner, token)?;
             self.text.clear();
             self.too_long = false;
-            self.inner = Some(at);
+            self.inner = Some((inner, at));
         }
         Ok(())
     }
 
-    fn check_include_usage(&self, token: Token) -> Result<(), ScanError> {
-        if !matches!(token, Token::True | Token::False | Token::Null) {
-            let expected = "a boolean";
-            return Err(ScanError::WrongType {
-                field: INCLUDE_USAGE,
-                expected,
+    fn check_inner(&mut self, inner: Inner, token: Token) -> Result<(), ScanError> {
+        if !inner.accepts(token) {
+            return Err(wrong_inner(inner));
+        }
+        let bit = 1 << inner as u32;
+        if inner.is_unique() && self.seen_inner & bit != 0 {
+            return Err(ScanError::Repeated {
+                field: inner.name(),
             });
         }
-        let options = self.scan.stream_options.as_ref();
-        match options.is_some_and(|options| options.include_usage.is_some()) {
-            true => Err(ScanError::Repeated {
-                field: INCLUDE_USAGE,
-            }),
-            false => Ok(()),
-        }
+        self.seen_inner |= bit;
+        Ok(())
     }
 
-    fn end_inner(&mut self, token: Token, end: u64) {
-        let (Some(start), Some(spec)) = (self.inner.take(), self.field) else {
-            return;
+    fn end_inner(&mut self, token: Token, end: u64) -> Result<(), ScanError> {
+        let Some((inner, start)) = self.inner.take() else {
+            return Ok(());
         };
-        match (spec.role, &mut self.scan.stream_options) {
-            (Role::StreamOptions, Some(options)) => {
-                let value = (token != Token::Null).then_some(token == Token::True);
-                options.include_usage = Some(Field {
-                    span: Span { start, end },
-                    value,
-                });
+        let scan = &mut self.scan;
+        match inner {
+            Inner::IncludeUsage => {
+                if let Some(options) = &mut scan.stream_options {
+                    let value = (token != Token::Null).then_some(token == Token::True);
+                    options.include_usage = Some(Field {
+                        span: Span { start, end },
+                        value,
+                    });
+                }
             }
-            (Role::Metadata, _) => {
+            Inner::UserId => {
                 let keep = token == Token::String && !self.too_long;
-                self.scan.user = keep.then(|| decode(&self.text));
+                scan.user = keep.then(|| decode(&self.text));
             }
-            _ => {}
+            Inner::MaxOutputTokens | Inner::CandidateCount => {
+                let count = match token {
+                    Token::Null => None,
+                    _ => Some(number(&self.text).ok_or_else(|| wrong_inner(inner))?),
+                };
+                match inner {
+                    Inner::CandidateCount => scan.n = count,
+                    _ => scan.max_completion_tokens = count,
+                }
+            }
         }
+        Ok(())
     }
 
     fn section(&self) -> Option<Section> {
         match self.field?.role {
             Role::System => Some(Section::System),
+            Role::Instruction => Some(Section::Instruction),
             Role::Messages => Some(Section::Messages),
+            Role::Contents => Some(Section::Contents),
             Role::Input => Some(Section::Input),
             Role::Prompt => Some(Section::Prompt),
             Role::Tools => Some(Section::Tools),
@@ -235,9 +245,9 @@ impl Classifier {
         }
     }
 
-    /// Whether the field being read is an object of which one field is read.
+    /// Whether the field being read is an object of which fields are read.
     fn in_object(&self) -> bool {
-        self.field.is_some_and(|spec| spec.role.inner().is_some())
+        self.field.is_some_and(|spec| spec.role.has_inner())
     }
 }
 
@@ -300,12 +310,16 @@ impl Visitor for Classifier {
         match (self.depth, token) {
             (1, Token::Key) => self.name_field(),
             (1, _) => self.end_field(token, end),
-            (2, token) if token != Token::Key && self.in_object() => {
-                self.end_inner(token, end);
-                Ok(())
-            }
+            (2, token) if token != Token::Key && self.in_object() => self.end_inner(token, end),
             _ => Ok(()),
         }
+    }
+}
+
+const fn wrong_inner(inner: Inner) -> ScanError {
+    ScanError::WrongType {
+        field: inner.name(),
+        expected: inner.expected(),
     }
 }
 
@@ -320,10 +334,11 @@ fn count(spec: &FieldSpec, present: Option<Span>, digits: &[u8]) -> Result<Optio
     if present.is_none() {
         return Ok(None);
     }
-    let number = std::str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| digits.parse().ok());
-    number.map(Some).ok_or_else(|| wrong_type(spec))
+    number(digits).map(Some).ok_or_else(|| wrong_type(spec))
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// The scanner has validated the text before.

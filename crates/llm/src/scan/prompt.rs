@@ -14,6 +14,9 @@ use crate::tokens::BYTES_PER_TOKEN;
 /// Stands between two texts of one content; a byte that no UTF-8 text has.
 const SEPARATOR: &[u8] = &[0xFF];
 
+/// The model's role in Gemini's API.
+const MODEL: &[u8] = b"model";
+
 /// Containers followed within each other: those of a part in a tool's result in a message.
 const MAX_PLACES: usize = 6;
 
@@ -40,7 +43,7 @@ impl MessageRole {
             b"system" => Self::System,
             b"developer" => Self::Developer,
             b"user" => Self::User,
-            b"assistant" => Self::Assistant,
+            b"assistant" | MODEL => Self::Assistant,
             b"tool" | b"function" => Self::Tool,
             _ => Self::Other,
         }
@@ -60,7 +63,11 @@ pub struct MessageSpan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     System,
+    /// The same as an object with parts.
+    Instruction,
     Messages,
+    /// Messages whose content is their parts.
+    Contents,
     /// Items of the Responses API, or one text.
     Input,
     Prompt,
@@ -72,6 +79,8 @@ pub(super) enum Section {
 enum Place {
     Messages,
     Message,
+    /// An object with parts that is no message.
+    Instruction,
     Parts,
     Part,
     Prompts,
@@ -251,7 +260,10 @@ impl PromptReader {
             return match (section, token) {
                 (Section::System, Token::Array) => Container(Place::Parts),
                 (Section::System, Token::String) => Text,
-                (Section::Messages | Section::Input, Token::Array) => Container(Place::Messages),
+                (Section::Instruction, Token::Object) => Container(Place::Instruction),
+                (Section::Messages | Section::Contents | Section::Input, Token::Array) => {
+                    Container(Place::Messages)
+                }
                 (Section::Tools, Token::Array) => Container(Place::Tools),
                 (Section::Prompt, Token::Array) => Container(Place::Prompts),
                 (Section::Prompt | Section::Input, Token::String) => Text,
@@ -261,10 +273,17 @@ impl PromptReader {
         match (place, token) {
             (Place::Messages, Token::Object) => Container(Place::Message),
             (Place::Message, _) if section == Section::Input => self.in_item(token),
+            (Place::Message, _) if section == Section::Contents => self.in_content(token),
+            (Place::Instruction, Token::Array) if self.key.as_bytes() == b"parts" => {
+                Container(Place::Parts)
+            }
             (Place::Message, _) => self.in_message(token),
             (Place::Parts, Token::Object) => Container(Place::Part),
             (Place::Parts | Place::Prompts, Token::String) => Text,
             (Place::Part, _) if section == Section::Input => self.in_item_part(token),
+            (Place::Part, _) if matches!(section, Section::Contents | Section::Instruction) => {
+                self.in_content_part(token)
+            }
             (Place::Part, _) => self.in_part(token),
             (Place::Tools, _) => AsWhole(Whole::Tool),
             (Place::Prompts, Token::Number) => TokenId,
@@ -326,10 +345,32 @@ impl PromptReader {
         }
     }
 
+    fn in_content(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) => Meaning::Whole(Whole::Ignored),
+            (b"role", Token::String) => Meaning::Role,
+            (b"parts", Token::Array) => Meaning::Container(Place::Parts),
+            _ => Meaning::Whole(Whole::Extra),
+        }
+    }
+
+    fn in_content_part(&self, token: Token) -> Meaning {
+        match (self.key.as_bytes(), token) {
+            (_, Token::Null) | (b"thoughtSignature" | b"thought_signature", _) => {
+                Meaning::Whole(Whole::Ignored)
+            }
+            (b"text", Token::String) => Meaning::Text,
+            (b"inlineData" | b"inline_data" | b"fileData" | b"file_data", _) => {
+                Meaning::Whole(Whole::Medium)
+            }
+            _ => Meaning::Whole(Whole::Detail),
+        }
+    }
+
     fn begin_section(&mut self, section: Section, token: Token, at: u64) {
         match (section, token) {
-            (Section::System, Token::Null) => {}
-            (Section::System, _) => self.begin_system(),
+            (Section::System | Section::Instruction, Token::Null) => {}
+            (Section::System | Section::Instruction, _) => self.begin_system(),
             // One text is what a message of the user would be.
             (Section::Input, Token::String) => {
                 self.enter_message(at);
@@ -402,7 +443,10 @@ impl PromptReader {
             self.spans.push(MessageSpan { role, span });
         }
         if let Some(digest) = &mut self.digest {
-            digest.end_message(self.role.as_bytes());
+            digest.end_message(match self.role.as_bytes() {
+                MODEL => b"assistant",
+                role => role,
+            });
         }
     }
 

@@ -1,12 +1,12 @@
 //! The fields of a request that policy reads, as data.
 
 use crate::json::Token;
-use crate::{Api, Dialect, anthropic, openai};
+use crate::{Api, Dialect, anthropic, gemini, openai};
 
 /// What an operation's request body calls the things that policy reads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Schema {
-    /// Top-level fields; at most 32.
+    /// Top-level fields. Two with one role are two names of one field.
     pub(crate) fields: &'static [FieldSpec],
 }
 
@@ -18,7 +18,7 @@ impl Schema {
         match api.dialect {
             Dialect::OpenAi => openai::schema(api.operation),
             Dialect::Anthropic => anthropic::schema(api.operation),
-            Dialect::Gemini => None,
+            Dialect::Gemini => gemini::schema(api.operation),
         }
     }
 
@@ -28,12 +28,8 @@ impl Schema {
         roles.any(|role| role == Role::StreamOptions)
     }
 
-    pub(crate) fn find(&self, name: &[u8]) -> Option<(u32, &'static FieldSpec)> {
-        let mut bits = (0..32).map(|index| 1 << index);
-        self.fields.iter().find_map(|spec| {
-            let bit = bits.next()?;
-            (spec.name.as_bytes() == name).then_some((bit, spec))
-        })
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&'static FieldSpec> {
+        self.fields.iter().find(|spec| spec.name.as_bytes() == name)
     }
 }
 
@@ -62,6 +58,56 @@ pub(crate) enum Role {
     User,
     /// An object in which the end user is named.
     Metadata,
+    /// An object with parts: the operator's instructions, or a text to embed.
+    Instruction,
+    /// Messages whose content is their parts.
+    Contents,
+    /// An object in which answers are bounded.
+    GenerationConfig,
+}
+
+/// A field that is read of a top-level object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inner {
+    IncludeUsage,
+    UserId,
+    MaxOutputTokens,
+    CandidateCount,
+}
+
+impl Inner {
+    /// Its path.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::IncludeUsage => "stream_options.include_usage",
+            Self::UserId => "metadata.user_id",
+            Self::MaxOutputTokens => "generationConfig.maxOutputTokens",
+            Self::CandidateCount => "generationConfig.candidateCount",
+        }
+    }
+
+    pub(crate) const fn accepts(self, token: Token) -> bool {
+        match self {
+            _ if matches!(token, Token::Null) => true,
+            Self::IncludeUsage => matches!(token, Token::True | Token::False),
+            Self::UserId => true,
+            Self::MaxOutputTokens | Self::CandidateCount => matches!(token, Token::Number),
+        }
+    }
+
+    /// The type to name in an error.
+    pub(crate) const fn expected(self) -> &'static str {
+        match self {
+            Self::IncludeUsage => "a boolean",
+            Self::UserId => "a string",
+            Self::MaxOutputTokens | Self::CandidateCount => "a non-negative integer",
+        }
+    }
+
+    /// Whether two of it in a body are an error.
+    pub(crate) const fn is_unique(self) -> bool {
+        !matches!(self, Self::UserId)
+    }
 }
 
 impl Role {
@@ -77,8 +123,10 @@ impl Role {
             Self::User | Self::Metadata => true,
             Self::Model => matches!(token, Token::String),
             Self::Stream => matches!(token, Token::True | Token::False),
-            Self::StreamOptions => matches!(token, Token::Object),
-            Self::Messages | Self::Tools => matches!(token, Token::Array),
+            Self::StreamOptions | Self::Instruction | Self::GenerationConfig => {
+                matches!(token, Token::Object)
+            }
+            Self::Messages | Self::Contents | Self::Tools => matches!(token, Token::Array),
             Self::Prompt | Self::Input | Self::System => {
                 matches!(token, Token::String | Token::Array)
             }
@@ -88,11 +136,25 @@ impl Role {
         }
     }
 
-    /// The one field that is read of an object of this meaning.
-    pub(crate) const fn inner(self) -> Option<&'static str> {
-        match self {
-            Self::StreamOptions => Some("include_usage"),
-            Self::Metadata => Some("user_id"),
+    /// Whether fields are read of an object of this meaning.
+    pub(crate) const fn has_inner(self) -> bool {
+        matches!(
+            self,
+            Self::StreamOptions | Self::Metadata | Self::GenerationConfig
+        )
+    }
+
+    /// The field of this name that is read of an object of this meaning.
+    pub(crate) fn inner(self, name: &[u8]) -> Option<Inner> {
+        match (self, name) {
+            (Self::StreamOptions, b"include_usage") => Some(Inner::IncludeUsage),
+            (Self::Metadata, b"user_id") => Some(Inner::UserId),
+            (Self::GenerationConfig, b"maxOutputTokens" | b"max_output_tokens") => {
+                Some(Inner::MaxOutputTokens)
+            }
+            (Self::GenerationConfig, b"candidateCount" | b"candidate_count") => {
+                Some(Inner::CandidateCount)
+            }
             _ => None,
         }
     }
@@ -102,8 +164,10 @@ impl Role {
         match self {
             Self::Model | Self::User => "a string",
             Self::Stream => "a boolean",
-            Self::StreamOptions | Self::Metadata => "an object",
-            Self::Messages | Self::Tools => "an array",
+            Self::StreamOptions | Self::Metadata | Self::Instruction | Self::GenerationConfig => {
+                "an object"
+            }
+            Self::Messages | Self::Contents | Self::Tools => "an array",
             Self::Prompt | Self::Input | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",
         }

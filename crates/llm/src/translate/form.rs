@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::Asked;
 use crate::anthropic::messages;
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
-use crate::gemini::content;
+use crate::gemini::{content, path as gemini};
 use crate::openai::{chat, responses};
 use crate::wire::Fault;
-use crate::{Api, Dialect, Operation, gemini};
+use crate::{Api, CONTENT_TYPE_EVENT_STREAM, Dialect, Operation};
 
 /// An API in which a conversation can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +196,15 @@ impl StreamEncoder {
             Self::OpenAiResponses(encoder) => encoder.event(event, out),
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
             Self::GeminiContent(encoder) => encoder.event(event, out),
+        }
+    }
+
+    pub(super) const fn content_type(&self) -> &'static str {
+        match self {
+            Self::GeminiContent(encoder) => encoder.content_type(),
+            Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {
+                CONTENT_TYPE_EVENT_STREAM
+            }
         }
     }
 

@@ -88,6 +88,12 @@ impl StreamTranslator {
         result
     }
 
+    /// The media type of what is written.
+    #[must_use]
+    pub const fn content_type(&self) -> &'static str {
+        self.writer.encoder.content_type()
+    }
+
     /// Whether the answer has begun.
     #[must_use]
     pub const fn begun(&self) -> bool {

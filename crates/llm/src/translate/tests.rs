@@ -339,3 +339,15 @@ fn errors_without_an_object_around_them_are_read() {
     let bare = br#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#;
     assert_eq!(between.error(bare).unwrap().message, "too long");
 }
+
+/// Where the path may name the model, the body need not; somebody has to.
+#[test]
+fn a_model_is_named_somewhere() {
+    let body = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
+    let between = pair(CHAT, Dialect::Anthropic);
+    let fault = between.request(Asked::default(), body, None).unwrap_err();
+    assert_eq!(fault.field, "model");
+    let request = between.request(Asked::default(), body, Some("m")).unwrap();
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["model"], "m");
+}

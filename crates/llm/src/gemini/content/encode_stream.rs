@@ -84,6 +84,13 @@ impl Kind {
 }
 
 impl StreamEncoder {
+    pub(crate) const fn content_type(&self) -> &'static str {
+        match self.framing {
+            Framing::Events => crate::CONTENT_TYPE_EVENT_STREAM,
+            Framing::Array => crate::CONTENT_TYPE_JSON,
+        }
+    }
+
     /// The dialect always shows the usage, and never tells the time.
     pub(crate) fn new(_terms: StreamTerms, framing: Framing) -> Self {
         Self {

@@ -49,7 +49,8 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
     }
     object.take("modalities", text_alone)?;
     let mut request = Request {
-        model: object.require_text("model")?,
+        // The path of some clients names it.
+        model: object.text("model")?.unwrap_or_default(),
         stream: object
             .take("stream", |value| value.boolean())?
             .unwrap_or_default(),

@@ -159,3 +159,26 @@ proptest! {
         prop_assert_eq!(found.usage, Some(Usage { input: Some(input), ..Usage::default() }));
     }
 }
+
+/// A stream of Gemini's may be one array; what its last answers say counts.
+#[test]
+fn an_array_of_answers_is_one_stream() {
+    let read = |body: &str, split: usize| {
+        let mut tap = PlainTap::new(Api::GENERATE_CONTENT);
+        body.as_bytes()
+            .chunks(split)
+            .for_each(|piece| tap.feed(piece));
+        tap.finish()
+    };
+    let body = r#" [{"usageMetadata":{"promptTokenCount":1},"modelVersion":"g"},
+        {"x":[{"usageMetadata":{"promptTokenCount":9}}],
+         "usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}, {}]"#;
+    for split in [1, 7, body.len()] {
+        let found = read(body, split);
+        let usage = found.usage.unwrap_or_default();
+        assert_eq!((usage.input, usage.output), (Some(3), Some(2)), "{split}");
+        assert_eq!((found.model.as_deref(), found.complete), (Some("g"), true));
+        assert!(!read(&format!("{body}}}"), split).complete);
+        assert!(!read(body.trim_end_matches(']'), split).complete);
+    }
+}
