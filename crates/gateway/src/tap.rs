@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
+use llm::frames::Framing;
 use llm::response::{
     Ended, Plain, PlainTap, StreamOptions, StreamReport, StreamTap, UpstreamError, Usage,
 };
@@ -19,9 +20,9 @@ pub(crate) enum Tap {
     None,
     /// One JSON document.
     Plain(Box<PlainTap>),
-    /// Server-sent events.
+    /// A stream of events.
     Stream(Box<StreamTap>),
-    /// Server-sent events of another dialect.
+    /// A stream of another dialect.
     Translated(Box<StreamTranslator>),
     /// A stream that ended while it was still held back.
     Ended(Box<StreamReport>),
@@ -52,8 +53,8 @@ impl Tap {
         if !head.status.is_success() {
             return Self::None;
         }
-        if !is_event_stream(head) {
-            let api = pair.map_or(prompt.api, Pair::upstream);
+        let api = pair.map_or(prompt.api, Pair::upstream);
+        if !is_stream(head, api.dialect.framing()) {
             Self::Plain(Box::new(PlainTap::new(api)))
         } else if let Some(pair) = pair {
             Self::Translated(Box::new(translation::stream(pair, routed)))
@@ -105,7 +106,7 @@ impl Tap {
     /// Whether what is forwarded are events, to which one can be added.
     pub(crate) fn writes_events(&self) -> bool {
         match self {
-            Self::Translated(tap) => tap.content_type() == llm::CONTENT_TYPE_EVENT_STREAM,
+            Self::Translated(tap) => tap.content_type() != llm::CONTENT_TYPE_JSON,
             tap => tap.is_stream(),
         }
     }
@@ -203,12 +204,12 @@ fn tokens(usage: Usage) -> Tokens {
     }
 }
 
-fn is_event_stream(head: &Parts) -> bool {
-    const TYPE: &[u8] = b"text/event-stream";
+fn is_stream(head: &Parts, framing: Framing) -> bool {
+    let kind = framing.content_type().as_bytes();
     head.headers.get(CONTENT_TYPE).is_some_and(|value| {
         value
             .as_bytes()
-            .get(..TYPE.len())
-            .is_some_and(|kind| kind.eq_ignore_ascii_case(TYPE))
+            .get(..kind.len())
+            .is_some_and(|value| value.eq_ignore_ascii_case(kind))
     })
 }

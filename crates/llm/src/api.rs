@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::frames::Framing;
 use crate::{anthropic, decoded, gemini, openai};
 
 /// A family of LLM APIs with one wire form.
@@ -47,6 +48,14 @@ impl Dialect {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+        }
+    }
+
+    /// How the events of its streams are told apart.
+    #[must_use]
+    pub const fn framing(self) -> Framing {
+        match self {
+            Self::OpenAi | Self::Anthropic | Self::Gemini => Framing::Events,
         }
     }
 

@@ -14,6 +14,8 @@ pub mod api;
 mod canonical;
 pub mod digest;
 pub mod error;
+pub mod event_stream;
+pub mod frames;
 mod gemini;
 mod json;
 pub mod models;

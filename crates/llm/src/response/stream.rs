@@ -13,8 +13,9 @@ use bytes::Bytes;
 use super::shape::Shape;
 use super::{UpstreamError, Usage};
 use crate::Api;
+use crate::frames::{BadFrame, Decoder, Frame};
 use crate::scan::MAX_MODEL_BYTES;
-use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
+use crate::sse::DEFAULT_MAX_FRAME;
 
 /// How a stream is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl StreamTap {
         Self {
             shape: Shape::of(api),
             options,
-            decoder: Decoder::new(options.max_frame),
+            decoder: Decoder::new(api.dialect.framing(), options.max_frame),
             cut_in_crlf: false,
             begun: false,
             done: false,
@@ -124,22 +125,22 @@ impl StreamTap {
     /// Takes the next chunk of any length and appends what is to be forwarded of it.
     ///
     /// # Errors
-    /// If an event exceeds its bound; the stream cannot be read on.
-    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), FrameTooLong> {
+    /// If the stream cannot be read on.
+    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), BadFrame> {
         let mut run = 0..0;
         self.decoder.push(chunk.clone());
         while let Some(frame) = self.decoder.next_frame()? {
             let end = self.decoder.consumed();
-            let keep = self.observe(&frame) && !(self.cut_in_crlf && &*frame.raw == b"\n");
-            self.cut_in_crlf = !keep && frame.raw.ends_with(b"\r");
-            let is_slice = frame.raw.len() == end - run.end;
+            let keep = self.observe(&frame) && !(self.cut_in_crlf && &**frame.raw() == b"\n");
+            self.cut_in_crlf = !keep && frame.raw().ends_with(b"\r");
+            let is_slice = frame.raw().len() == end - run.end;
             if keep && is_slice {
                 run.end = end;
                 continue;
             }
             forward(chunk.slice(run), out);
             if keep {
-                forward(frame.raw, out);
+                forward(frame.raw().clone(), out);
             }
             run = end..end;
         }
@@ -204,13 +205,13 @@ impl StreamTap {
         }
     }
 
-    /// A frame without its blank line counts if its data is whole.
+    /// A frame without its end counts if its data is whole.
     fn finish_frame(&mut self, frame: &Frame, out: &mut Vec<Bytes>) {
         let data = frame.data();
         let is_whole = data.is_some_and(|data| self.shape.is_whole_event(&data));
         if is_whole && self.observe(frame) {
-            out.push(frame.raw.clone());
-            out.push(Bytes::from_static(b"\n\n"));
+            out.push(frame.raw().clone());
+            out.push(Bytes::from_static(frame.terminator()));
         }
     }
 
@@ -220,11 +221,11 @@ impl StreamTap {
             return true;
         };
         self.events += 1;
-        if self.begun && !self.shape.is_remarkable(frame.event(), &data) {
+        if self.begun && !self.shape.is_remarkable(frame.name(), &data) {
             self.content_events += 1;
             return true;
         }
-        let facts = self.shape.event_facts(frame.event(), &data);
+        let facts = self.shape.event_facts(frame.name(), &data);
         self.begun |= facts.content;
         self.done |= facts.done;
         self.finished += facts.finished;

@@ -5,17 +5,18 @@ use bytes::Bytes;
 use super::Pair;
 use super::form::{StreamDecoder, StreamEncoder};
 use crate::canonical::{Event, Opening, StreamTerms};
+use crate::frames::{BadFrame, Decoder, Frame};
 use crate::response::{Ended, StreamReport, UpstreamError, Usage};
 use crate::scan::MAX_MODEL_BYTES;
-use crate::sse::{DEFAULT_MAX_FRAME, Decoder, Frame, FrameTooLong};
+use crate::sse::DEFAULT_MAX_FRAME;
 use crate::wire::Fault;
 
 /// Why a stream cannot be read on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadStream {
-    /// An event exceeds its bound.
+    /// What comes is no event, or exceeds its bound.
     #[error(transparent)]
-    TooLong(#[from] FrameTooLong),
+    Frame(#[from] BadFrame),
     /// An event is none of the API.
     #[error("an event of the stream is none of its API: {0}")]
     Malformed(#[from] Fault),
@@ -52,7 +53,7 @@ impl StreamTranslator {
     #[must_use]
     pub fn new(pair: Pair, query: Option<&str>, choices: u64, usage: bool, now: u64) -> Self {
         Self {
-            frames: Decoder::new(DEFAULT_MAX_FRAME),
+            frames: Decoder::new(pair.upstream().dialect.framing(), DEFAULT_MAX_FRAME),
             decoder: pair.upstream.stream_decoder(),
             writer: Writer {
                 encoder: pair
@@ -162,7 +163,7 @@ fn translate(decoder: &mut StreamDecoder, writer: &mut Writer, frame: &Frame) ->
     let Some(data) = frame.data() else {
         return Ok(());
     };
-    decoder.event(frame.event(), &data, &mut |event| writer.event(&event))
+    decoder.event(frame.name(), &data, &mut |event| writer.event(&event))
 }
 
 impl Writer {

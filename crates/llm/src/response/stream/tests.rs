@@ -302,7 +302,7 @@ fn events_are_bounded() {
         Bytes::from_static(b"data: 0123456789abcdef"),
         &mut Vec::new(),
     );
-    assert_eq!(fed, Err(FrameTooLong { limit: 20 }));
+    assert_eq!(fed, Err(crate::sse::FrameTooLong { limit: 20 }.into()));
 }
 
 /// Anthropic's events, named as its own server names them.
