@@ -194,9 +194,14 @@ impl Proxied {
         self.poll_end()
     }
 
-    /// Whether there is nothing to ask the upstream for: enough waits, or nothing more will come.
+    /// Whether there is nothing to ask the upstream for: enough waits, or some does and there is no
+    /// more, or nothing more will come.
     fn has_enough(&self) -> bool {
-        self.ready.has_enough() || self.trailers.is_some() || self.ending.is_some()
+        let has_drained = || self.rest.as_ref().is_some_and(UpstreamBody::has_drained);
+        self.ready.has_enough()
+            || self.trailers.is_some()
+            || self.ending.is_some()
+            || (!self.ready.is_empty() && has_drained())
     }
 
     /// What comes when no data waits.

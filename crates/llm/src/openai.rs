@@ -8,8 +8,8 @@ pub(crate) mod chat;
 mod figures;
 pub(crate) mod responses;
 
+use crate::json::any_quoted;
 use bytes::Bytes;
-use memchr::memchr_iter;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -261,11 +261,11 @@ fn says_something(value: &Option<Value>) -> bool {
 
 /// Whether an event may say more than some further content.
 ///
-/// Asked of every event, so the three names are looked for in one pass from quote to quote; a name
-/// inside a text only costs the closer look.
+/// Asked of every event, so the three names are looked for in one pass; a name inside a text only
+/// costs the closer look.
 pub(crate) fn is_remarkable(data: &[u8]) -> bool {
     data.first() != Some(&b'{')
-        || memchr_iter(b'"', data).any(|at| match data.get(at + 1) {
+        || any_quoted(data, *b"ufe", |at| match data.get(at + 1) {
             Some(b'u') => value_begins(data, at, b"\"usage\"", b'{'),
             Some(b'f') => value_begins(data, at, b"\"finish_reason\"", b'"'),
             Some(b'e') => data[at..].starts_with(b"\"error\""),

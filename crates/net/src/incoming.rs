@@ -34,25 +34,21 @@ const READ_TO_KEEP: usize = 128 << 10;
 /// took 89 MB, with these 78; larger ones cost a little less time.
 const PIECE: usize = 32 << 10;
 
+thread_local! {
+    static SPACE: RefCell<Box<[MaybeUninit<u8>]>> =
+        RefCell::new(Box::new_uninit_slice(READ_TO_KEEP));
+}
+
 /// Reads what there is and gives it to `take`; `None` at the end of the connection.
 pub(crate) fn poll_read<R: AsyncRead + Unpin, T>(
     io: &mut R,
     cx: &mut Context<'_>,
     take: impl FnOnce(&[u8]) -> T,
 ) -> Poll<io::Result<Option<T>>> {
-    let mut space = [const { MaybeUninit::uninit() }; READ];
-    let mut space = ReadBuf::uninit(&mut space);
-    ready!(Pin::new(io).poll_read(cx, &mut space))?;
-    let input = space.filled();
-    Poll::Ready(Ok((!input.is_empty()).then(|| take(input))))
+    poll_read_at_once(io, READ, cx, take)
 }
 
-thread_local! {
-    static SPACE: RefCell<Box<[MaybeUninit<u8>]>> =
-        RefCell::new(Box::new_uninit_slice(READ_TO_KEEP));
-}
-
-/// The same for many bytes, of which no more than `most`, and than [`READ_TO_KEEP`], are read.
+/// The same for no more than `most` bytes, and than [`READ_TO_KEEP`].
 fn poll_read_at_once<R: AsyncRead + Unpin, T>(
     io: &mut R,
     most: usize,
@@ -76,6 +72,8 @@ pub(crate) struct Arriving {
     /// The pieces behind it; none if it is empty.
     further: VecDeque<Bytes>,
     rest: BodyReader,
+    /// Less came with the last reading than there was room for.
+    read_all: bool,
 }
 
 /// What a body has next.
@@ -95,6 +93,7 @@ impl Arriving {
             ready,
             further,
             rest,
+            read_all: false,
         }
     }
 
@@ -128,6 +127,7 @@ impl Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
         let read = poll_read(io, cx, |input| {
+            self.read_all = input.len() < READ;
             let used = self.push(input);
             *behind = Bytes::copy_from_slice(&input[used..]);
         });
@@ -175,6 +175,11 @@ impl Arriving {
             self.rest = BodyReader::ended();
         }
         ends
+    }
+
+    /// Whether nothing is left to take, nor was in the socket when it was last read.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.read_all && !self.is_ready()
     }
 
     /// Whether there is something to take without reading.

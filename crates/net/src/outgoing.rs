@@ -13,6 +13,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::HeaderName;
 use http_body::Body;
+use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
 use crate::http1::{Framing, encode_trailers};
@@ -184,14 +185,11 @@ impl Pieces {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.waiting <= FEW {
-            let mut space = [0; FEW];
-            let mut end = 0;
+            let mut together = SmallVec::<[u8; FEW]>::new();
             for piece in &self.queue {
-                let bytes = piece.bytes();
-                space[end..end + bytes.len()].copy_from_slice(bytes);
-                end += bytes.len();
+                together.extend_from_slice(piece.bytes());
             }
-            return io.poll_write(cx, &space[..end]);
+            return io.poll_write(cx, &together);
         }
         let mut slices = [IoSlice::new(&[]); AT_ONCE];
         for (slice, piece) in slices.iter_mut().zip(&self.queue) {

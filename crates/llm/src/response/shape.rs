@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{EventFacts, UpstreamError, Usage};
+use crate::frames::Frame;
 use crate::openai::responses;
 use crate::{Api, Dialect, Operation, anthropic, gemini, openai};
 
@@ -49,10 +50,10 @@ impl Shape {
     }
 
     /// Whether an event may say more than some further content.
-    pub(super) fn is_remarkable(self, name: Option<&[u8]>, data: &[u8]) -> bool {
+    pub(super) fn is_remarkable(self, frame: &Frame, data: &[u8]) -> bool {
         match self {
             Self::OpenAi => openai::is_remarkable(data),
-            Self::Responses => responses::is_remarkable(name, data),
+            Self::Responses => responses::is_remarkable(frame.name(), data),
             Self::Anthropic => anthropic::is_remarkable(data),
             // Each event has figures.
             Self::Gemini => true,

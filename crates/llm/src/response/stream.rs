@@ -221,7 +221,7 @@ impl StreamTap {
             return true;
         };
         self.events += 1;
-        if self.begun && !self.shape.is_remarkable(frame.name(), &data) {
+        if self.begun && !self.shape.is_remarkable(frame, &data) {
             self.content_events += 1;
             return true;
         }

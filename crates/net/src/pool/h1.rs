@@ -197,6 +197,11 @@ impl H1 {
         }
     }
 
+    /// Whether nothing is left to take, as far as the last reading told.
+    pub(super) fn has_drained(&self) -> bool {
+        self.io.reads_all() && self.body.has_drained()
+    }
+
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         if let Poll::Ready(Err(error)) = self.outgoing.poll(&mut self.io, cx) {
             return Poll::Ready(Err(error));

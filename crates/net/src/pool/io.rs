@@ -33,6 +33,12 @@ impl Io {
         }
     }
 
+    /// Whether a read that leaves room means that there is no more to read. TLS gives a record at a
+    /// time.
+    pub(super) fn reads_all(&self) -> bool {
+        matches!(self.stream, Stream::Plain(_))
+    }
+
     /// Whether ALPN chose HTTP/2.
     pub(super) fn negotiated_h2(&self) -> bool {
         match &self.stream {

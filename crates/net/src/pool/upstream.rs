@@ -61,6 +61,16 @@ impl UpstreamBody {
         }
     }
 
+    /// Whether the last frame is known to have been all that had come. Who wants nothing but what is
+    /// ready may then do without asking for another, until it wants to be told of the next.
+    #[must_use]
+    pub fn has_drained(&self) -> bool {
+        match &self.0 {
+            Source::Http1(connection) => connection.has_drained(),
+            Source::Switching(_) | Source::H2 { .. } | Source::Ended => false,
+        }
+    }
+
     fn poll_source(
         &mut self,
         cx: &mut Context<'_>,
