@@ -4,12 +4,14 @@
 //! attempt, since each may go to another dialect, and its answer is read as the backend's and written
 //! as the client's. The dialects themselves are `llm`'s business.
 
+use std::future::pending;
+use std::panic::resume_unwind;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 use http::response::Parts;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Uri};
 use llm::response::UpstreamError;
 use llm::translate::{
     Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way,
@@ -17,12 +19,18 @@ use llm::translate::{
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
 use mesh::snapshot::Target;
+use net::budget::{BodyBudget, Reservation};
 use net::replay::ReplayError;
+use tokio::task::spawn_blocking;
 
 use crate::route::Routed;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
 const OVERLOADED: u16 = 529;
+
+/// A body longer than this is translated beside the threads that serve requests: all others there
+/// would wait for it, some milliseconds for each MiB.
+const LONG: usize = 1 << 20;
 
 /// The two dialects, if `target` speaks another than the client.
 pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
@@ -41,20 +49,30 @@ pub(crate) enum Untranslated {
     Fault(Fault),
 }
 
-/// The request in the dialect of `target`.
+/// The request in the dialect of `target`; what it needs of memory is taken from `bodies`.
 pub(crate) async fn request(
     pair: Pair,
     routed: &Routed,
     target: &Target,
+    bodies: &BodyBudget,
 ) -> Result<TranslatedRequest, Untranslated> {
-    let body = routed.body.to_bytes().await.map_err(Untranslated::Body)?;
+    let mut room = bodies.reservation();
+    let body = routed.body.to_bytes(&mut room).await;
+    let body = body.map_err(Untranslated::Body)?;
+    // What is read of it, and what is written, is each about as long.
+    resize(&mut room, |now| now + 2 * body.len() as u64)?;
     let asked_for = routed
         .prompt()
         .and_then(|prompt| prompt.scan.model.as_ref());
     let asked_for = asked_for.map(|model| model.value.as_str());
-    let request = pair
-        .request(asked(routed), &body, target.model.as_deref().or(asked_for))
-        .map_err(Untranslated::Fault)?;
+    let model = target.model.as_deref().or(asked_for).map(str::to_owned);
+    let uri = routed.head.uri.clone();
+    let request = aside(body.len(), move || {
+        let request = pair.request(asked(&uri), &body, model.as_deref());
+        drop(body);
+        kept(request.map_err(Untranslated::Fault)?, room)
+    });
+    let request = request.await?;
     match (routed.rule.translation, request.dropped.fields()) {
         (Translation::Strict, [field, ..]) => Err(Untranslated::Fault(Fault {
             field: field.clone(),
@@ -68,10 +86,51 @@ pub(crate) async fn request(
     }
 }
 
-fn asked(routed: &Routed) -> Asked<'_> {
+/// The request, whose body gives its room back when it is sent.
+fn kept(
+    request: TranslatedRequest,
+    mut room: Reservation,
+) -> Result<TranslatedRequest, Untranslated> {
+    struct Counted(Bytes, Reservation);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let len = request.body.len() as u64;
+    resize(&mut room, |_| len)?;
+    Ok(TranslatedRequest {
+        body: Bytes::from_owner(Counted(request.body, room)),
+        ..request
+    })
+}
+
+fn resize(room: &mut Reservation, to: impl Fn(u64) -> u64) -> Result<(), Untranslated> {
+    let (now, wanted) = (room.bytes(), to(room.bytes()));
+    room.shrink(now.saturating_sub(wanted));
+    room.grow(wanted.saturating_sub(now))
+        .map_err(|exhausted| Untranslated::Body(ReplayError::Exhausted(exhausted)))
+}
+
+/// What `work` comes to, which is done on a body of `len` bytes.
+async fn aside<T: Send + 'static>(len: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if len <= LONG {
+        return work();
+    }
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => pending().await,
+        },
+    }
+}
+
+fn asked(uri: &Uri) -> Asked<'_> {
     Asked {
-        path: routed.head.uri.path(),
-        query: routed.head.uri.query(),
+        path: uri.path(),
+        query: uri.query(),
     }
 }
 
@@ -80,7 +139,7 @@ pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
     StreamTranslator::new(
         pair,
-        asked(routed).query,
+        asked(&routed.head.uri).query,
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
         now(),
@@ -88,8 +147,9 @@ pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
 }
 
 /// The answer in the client's dialect.
-pub(crate) fn answer(pair: Pair, body: &[u8]) -> Result<TranslatedAnswer, Fault> {
-    pair.answer(body, now())
+pub(crate) async fn answer(pair: Pair, body: Bytes) -> Result<TranslatedAnswer, Fault> {
+    let now = now();
+    aside(body.len(), move || pair.answer(&body, now)).await
 }
 
 /// Makes the head of an answer fit a body that has been written anew.
@@ -147,3 +207,6 @@ fn now() -> u64 {
     let now = telemetry::wall_clock().duration_since(UNIX_EPOCH);
     now.map(|since| since.as_secs()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,9 @@ impl Pair {
             return Err(Fault::new("model", "is required"));
         }
         let mut dropped = Dropped::default();
-        let body = self.upstream.encode_request(&request, &mut dropped)?;
+        let mut body = self.upstream.encode_request(&request, &mut dropped)?;
+        // It is kept until it is sent, and counted by its length.
+        body.shrink_to_fit();
         Ok(TranslatedRequest {
             resource: self.upstream.resource(&request),
             query: self.upstream.query(&request),

@@ -29,7 +29,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use self::body::ReplayBody;
 use self::state::{Piece, Reader, Recording};
-use crate::budget::{BodyBudget, Exhausted};
+use crate::budget::{BodyBudget, Exhausted, Reservation};
 
 /// How request bodies are kept.
 #[derive(Clone, Debug)]
@@ -159,11 +159,12 @@ impl Replay {
         }
     }
 
-    /// The whole body in one piece, without a copy if it arrived in one.
+    /// The whole body in one piece, without a copy if it arrived in one; a copy is counted in
+    /// `room`, which is to live as long.
     ///
     /// # Errors
-    /// What kept the body from being read.
-    pub async fn to_bytes(&self) -> Result<Bytes, ReplayError> {
+    /// What kept the body from being read, or that there is no room for a copy.
+    pub async fn to_bytes(&self, room: &mut Reservation) -> Result<Bytes, ReplayError> {
         let mut reader = Reader::new(self.recording.clone());
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
@@ -171,13 +172,29 @@ impl Replay {
             match poll_fn(|cx| reader.poll_piece(cx)).await? {
                 Piece::Data { bytes, .. } if first.is_empty() && all.is_empty() => first = bytes,
                 Piece::Data { bytes, .. } => {
-                    all.extend_from_slice(&std::mem::take(&mut first));
+                    if all.is_empty() {
+                        all = self.copy_of(&std::mem::take(&mut first), room)?;
+                    }
+                    let has_room = all.capacity() - all.len() >= bytes.len();
+                    if !has_room {
+                        take(room, bytes.len())?;
+                    }
                     all.extend_from_slice(&bytes);
                 }
                 Piece::End(_) if all.is_empty() => return Ok(first),
                 Piece::End(_) => return Ok(all.freeze()),
             }
         }
+    }
+
+    /// A copy of the first piece, with room for all others if it is known how many bytes they have.
+    fn copy_of(&self, first: &[u8], room: &mut Reservation) -> Result<BytesMut, ReplayError> {
+        let known = self.len().and_then(|len| usize::try_from(len).ok());
+        let len = known.unwrap_or_default().max(first.len());
+        take(room, len)?;
+        let mut copy = BytesMut::with_capacity(len);
+        copy.extend_from_slice(first);
+        Ok(copy)
     }
 
     /// The body from its beginning, for one attempt, as it is or changed by `patch`.
@@ -203,6 +220,10 @@ impl Replay {
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
+}
+
+fn take(room: &mut Reservation, bytes: usize) -> Result<(), ReplayError> {
+    room.grow(bytes as u64).map_err(ReplayError::Exhausted)
 }
 
 impl Drop for Replay {

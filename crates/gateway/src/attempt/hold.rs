@@ -166,7 +166,8 @@ async fn plain(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
 /// A plain answer in another dialect is written anew when all of it is there.
 async fn translated(pair: Pair, head: &mut Parts, body: UpstreamBody) -> Result<Held, Broken> {
     let body = gather(body, MAX_TRANSLATED).await?;
-    let answer = translation::answer(pair, &body).map_err(|fault| {
+    let answer = translation::answer(pair, body).await;
+    let answer = answer.map_err(|fault| {
         tracing::debug!(%fault, "answer is not one of its API");
         Broken::Protocol
     })?;

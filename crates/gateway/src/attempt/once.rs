@@ -37,7 +37,7 @@ pub(crate) async fn attempt(
     exchange.attempt_begins(&backend.name, candidate.endpoint.id(), now);
     shared.metrics.attempt(&routed.rule.route, &backend.name);
     // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
-    let sent = pin!(exchange_once(routed, candidate));
+    let sent = pin!(exchange_once(shared, routed, candidate));
     let wrong = match in_time(deadline(routed, end, now), sent).await {
         Ok(answered) => {
             note_dropped(shared, routed, &backend.name, &answered);
@@ -168,10 +168,14 @@ async fn in_time<T>(
     }
 }
 
-async fn exchange_once(routed: &Routed, candidate: &Candidate<'_>) -> Result<Answered, Wrong> {
+async fn exchange_once(
+    shared: &Shared,
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+) -> Result<Answered, Wrong> {
     let pair = translation::between(routed, candidate.target);
     let translated = match pair {
-        Some(pair) => Some(translate(pair, routed, candidate).await?),
+        Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
         None => None,
     };
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
@@ -199,11 +203,12 @@ async fn exchange_once(routed: &Routed, candidate: &Candidate<'_>) -> Result<Ans
 
 /// The request in the backend's dialect.
 async fn translate(
+    shared: &Shared,
     pair: Pair,
     routed: &Routed,
     candidate: &Candidate<'_>,
 ) -> Result<TranslatedRequest, Wrong> {
-    translation::request(pair, routed, candidate.target)
+    translation::request(pair, routed, candidate.target, &shared.bodies)
         .await
         .map_err(Wrong::untranslated)
 }

@@ -56,6 +56,11 @@ impl Fixture {
 
     /// Starts a gateway whose listener is named `main`.
     pub(crate) async fn start_with(yaml: &str) -> Self {
+        Self::start_within(1 << 26, yaml).await
+    }
+
+    /// Likewise, with so much memory for request bodies.
+    pub(crate) async fn start_within(body_memory: u64, yaml: &str) -> Self {
         let lines = Lines::default();
         let log = Arc::new(AccessLog::to_writer(lines.clone(), 1 << 24).unwrap());
         let runtime = tokio::runtime::Handle::current();
@@ -64,7 +69,7 @@ impl Fixture {
             control: runtime,
             admin: None,
             drain: DrainConfig::default(),
-            body_memory: 1 << 26,
+            body_memory,
             access_log: Some(Arc::clone(&log)),
             version: ("0", "test"),
         };

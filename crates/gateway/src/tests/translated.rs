@@ -258,3 +258,56 @@ routes:
     }
     assert!(claude.received().is_empty());
 }
+
+const CLAUDE: &str = "
+providers: [{ name: claude, dialect: anthropic, baseUrl: 'http://UPSTREAM/v1' }]
+routes: [{ name: r, rules: [{ backendRefs: [{ provider: claude }] }] }]
+";
+
+fn long(bytes: usize) -> String {
+    let body = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "a".repeat(bytes)
+    );
+    post("/v1/chat/completions", &body)
+}
+
+/// Copies of a body for another dialect are as much memory as the body itself.
+#[tokio::test]
+async fn a_translation_takes_its_memory_from_the_budget() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", MESSAGE)).await;
+    let config = listening(&CLAUDE.replace("UPSTREAM", &upstream.address.to_string()));
+    let fixture = Fixture::start_within(1 << 20, &config).await;
+    let got = fixture.ask(&long(100_000)).await;
+    assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    let got = fixture.ask(&long(500_000)).await;
+    assert!(got.starts_with("HTTP/1.1 503"), "{got}");
+    assert!(got.contains("no room for the request body"), "{got}");
+    assert_eq!(upstream.received().len(), 1);
+    fixture.idle().await;
+    assert_eq!(fixture.gateway.shared.bodies.used(), 0);
+}
+
+/// An upstream that reads nothing keeps the body here, counted until the client goes.
+#[tokio::test]
+async fn a_translated_body_is_counted_until_it_is_sent() {
+    const BYTES: usize = 24 << 20;
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = deaf.local_addr().unwrap().to_string();
+    let config = listening(&CLAUDE.replace("UPSTREAM", &address));
+    let fixture = Fixture::start_within(1 << 28, &config).await;
+    let client = fixture.begin(&long(BYTES)).await;
+    let used = || fixture.gateway.shared.bodies.used();
+    let (_connection, _) = deaf.accept().await.unwrap();
+    // The record has gone to a file, what was read for the translation is gone.
+    let settled = async {
+        while !(BYTES as u64..BYTES as u64 + 1000).contains(&used()) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, settled).await;
+    assert!(in_time.is_ok(), "{} are counted", used());
+    drop(client);
+    fixture.idle().await;
+    assert_eq!(used(), 0);
+}

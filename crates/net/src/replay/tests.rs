@@ -157,7 +157,10 @@ proptest! {
                 assert_eq!(patched.size_hint().exact(), Some(expect.len() as u64));
                 assert_eq!(read(patched).await.unwrap(), expect);
             }
-            assert_eq!(replay.to_bytes().await.unwrap(), all);
+            let copies = BodyBudget::new(1 << 20);
+            let mut room = copies.reservation();
+            assert_eq!(replay.to_bytes(&mut room).await.unwrap(), all);
+            assert!([0, all.len() as u64].contains(&copies.used()));
             assert_eq!(replay.len(), Some(all.len() as u64));
             assert!(budget.used() <= memory);
             drop(replay);
@@ -229,8 +232,33 @@ fn a_piece_that_comes_whole_is_not_copied() {
     let chunk = Bytes::from(vec![1; 300]);
     let body = Full::new(chunk.clone());
     let replay = Replay::new(body, &BodyBudget::new(1000), in_memory());
-    let bytes = run(replay.to_bytes()).unwrap();
+    let copies = BodyBudget::new(0);
+    let bytes = run(replay.to_bytes(&mut copies.reservation())).unwrap();
     assert_eq!(bytes.as_ptr(), chunk.as_ptr());
+}
+
+#[tokio::test]
+async fn a_copy_of_a_body_takes_its_room() {
+    let check = |known: bool, memory: u64, expect: Result<usize, Exhausted>| async move {
+        let body = fed_with(&[&[0; 5000], &[0; 5000], &[0; 5000]]);
+        let replay = Replay::new(body, &BodyBudget::new(1 << 20), in_memory());
+        if known {
+            record(&replay).await.unwrap();
+        }
+        let copies = BodyBudget::new(memory);
+        let mut room = copies.reservation();
+        match replay.to_bytes(&mut room).await {
+            Ok(bytes) => assert_eq!(Ok(bytes.len()), expect),
+            Err(ReplayError::Exhausted(level)) => assert_eq!(Err(level), expect),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(room.bytes(), copies.used());
+        assert_eq!(expect.is_ok(), copies.used() >= 15_000);
+    };
+    check(true, 15_000, Ok(15_000)).await;
+    check(true, 14_999, Err(Exhausted::Own)).await;
+    check(false, 15_000, Ok(15_000)).await;
+    check(false, 14_999, Err(Exhausted::Own)).await;
 }
 
 #[tokio::test]
