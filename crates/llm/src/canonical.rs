@@ -10,10 +10,12 @@
 //! a prompt with megabytes of images is not copied until it is written. What is opaque to a gateway
 //! (schemas, arguments) stays the JSON text it is.
 
+mod calls;
 mod event;
 mod request;
 mod response;
 
+pub(crate) use calls::tell_apart;
 pub(crate) use event::{Delta, Event, Opening, StreamTerms};
 pub(crate) use request::{
     Cache, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::canonical::tell_apart;
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::{Api, Dialect, openai};
 use form::Form;
@@ -115,6 +116,7 @@ impl Pair {
         } else if request.model.is_empty() {
             return Err(Fault::new("model", "is required"));
         }
+        tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
         let mut body = self.upstream.encode_request(&request, &mut dropped)?;
         // It is kept until it is sent, and counted by its length.

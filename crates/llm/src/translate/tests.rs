@@ -351,3 +351,29 @@ fn a_model_is_named_somewhere() {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["model"], "m");
 }
+
+/// Servers without ids of their own number the calls of each answer from 0.
+#[test]
+fn calls_of_one_id_get_their_own_results() {
+    let call = |name: &str| {
+        json!({"role": "assistant", "content": null, "tool_calls": [
+            {"id": "call_0", "type": "function", "function": {"name": name, "arguments": "{}"}},
+        ]})
+    };
+    let result = |text: &str| json!({"role": "tool", "tool_call_id": "call_0", "content": text});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "hi"}, call("f"), result("1"), call("g"), result("2"),
+    ]});
+    let (messages, _) = request(CHAT, Dialect::Anthropic, &body);
+    let ids: Vec<_> = messages["messages"].as_array().unwrap()[1..]
+        .iter()
+        .map(|message| {
+            let block = &message["content"][0];
+            block.get("id").or(block.get("tool_use_id")).unwrap()
+        })
+        .collect();
+    assert_eq!(ids, ["call_0", "call_0", "call_0_1", "call_0_1"]);
+    let (contents, _) = request(CHAT, Dialect::Gemini, &body);
+    let answered = &contents["contents"][4]["parts"][0]["functionResponse"];
+    assert_eq!(answered["name"], "g");
+}
