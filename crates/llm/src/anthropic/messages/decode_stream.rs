@@ -6,6 +6,9 @@ use crate::wire::{Fault, Object, Value};
 
 use super::{Figures, error_status, finish};
 
+/// Blocks that are open at once, at most: a bound of memory. The API has one at a time.
+const MAX_OPEN: usize = 128;
+
 type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 
 /// Reads the events of a stream.
@@ -117,6 +120,9 @@ impl StreamDecoder {
     }
 
     fn open(&mut self, index: u64, block: Value<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
+        if self.open.len() >= MAX_OPEN {
+            return Err(block.fault("is one of too many"));
+        }
         let mut object = block.object()?;
         let kind = object.require_text("type")?;
         let opening = match &*kind {

@@ -6,37 +6,116 @@ use crate::wire::{ObjectWriter, append_object};
 
 use super::{error_kind, stop_reason, write_usage};
 
+/// Bytes of blocks that wait for another to close, at most: no model writes so much at once.
+const MAX_HELD: usize = 1 << 20;
+
 /// Writes the events of a stream: of the first choice, since this API has no other.
+///
+/// Its clients know one open block at a time, while the calls of other dialects may come
+/// interleaved. So one block is written as it comes, and what others have to say is held until it is
+/// closed, up to a bound.
 ///
 /// Why the answer ended and what it cost stand in one event here, and other dialects tell the cost
 /// after the reason. So both are kept until the end.
 #[derive(Debug)]
 pub(crate) struct StreamEncoder {
     ended: bool,
-    open: Vec<Block>,
+    /// Those that are not written to their end, in the order in which they were opened.
+    blocks: Vec<Block>,
+    /// Bytes held in `blocks`.
+    held: usize,
     /// Blocks that have begun.
-    blocks: u64,
+    begun: u64,
     has_calls: bool,
     usage: Usage,
     finish: Option<Finish<'static>>,
 }
 
-/// A part that is open.
-#[derive(Debug, Clone, Copy)]
+/// A part that has been opened.
+#[derive(Debug)]
 struct Block {
     part: u32,
     kind: Kind,
-    /// `None` of a block that is still empty and not written: clients send the blocks of an answer
-    /// back, and the API refuses empty text.
+    /// The block's number, once it is written as it comes. That is not at once for text, which may
+    /// stay empty: clients send the blocks of an answer back, and the API refuses empty text.
     index: Option<u64>,
+    /// It is complete, but for what is held.
+    closed: bool,
+    held: Vec<Piece>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Text,
     Thinking,
-    Redacted,
-    Call,
+    Redacted { data: Box<str> },
+    Call { id: Box<str>, name: Box<str> },
+}
+
+/// What is added to a block.
+#[derive(Debug)]
+struct Piece {
+    /// The names of the delta and of its field.
+    names: (&'static str, &'static str),
+    text: String,
+}
+
+impl Block {
+    /// Whether there is something to write of it.
+    const fn says_something(&self) -> bool {
+        match self.kind {
+            Kind::Text | Kind::Thinking => !self.held.is_empty(),
+            Kind::Redacted { .. } | Kind::Call { .. } => true,
+        }
+    }
+
+    /// What it holds, in bytes.
+    fn size(&self) -> usize {
+        let kind = match &self.kind {
+            Kind::Text | Kind::Thinking => 0,
+            Kind::Redacted { data } => data.len(),
+            Kind::Call { id, name } => id.len() + name.len(),
+        };
+        let pieces = self.held.iter().map(|piece| piece.text.len());
+        size_of::<Self>() + kind + pieces.sum::<usize>()
+    }
+
+    fn hold(&mut self, names: (&'static str, &'static str), text: &str) {
+        match self.held.last_mut() {
+            Some(last) if last.names == names => last.text.push_str(text),
+            _ => self.held.push(Piece {
+                names,
+                text: text.to_owned(),
+            }),
+        }
+    }
+
+    fn write_start(&self, index: u64, out: &mut Vec<u8>) {
+        frame(out, "content_block_start", |o| {
+            o.value("index", index);
+            o.object("content_block", |o| match &self.kind {
+                Kind::Text => {
+                    o.value("type", "text");
+                    o.value("text", "");
+                }
+                Kind::Thinking => {
+                    o.value("type", "thinking");
+                    o.value("thinking", "");
+                    o.value("signature", "");
+                }
+                Kind::Redacted { data } => {
+                    o.value("type", "redacted_thinking");
+                    o.value("data", data);
+                }
+                Kind::Call { id, name } => {
+                    o.value("type", "tool_use");
+                    o.value("id", id);
+                    o.value("name", name);
+                    o.raw("input", "{}");
+                }
+            });
+        });
+    }
 }
 
 impl StreamEncoder {
@@ -44,8 +123,9 @@ impl StreamEncoder {
     pub(crate) fn new(_terms: StreamTerms) -> Self {
         Self {
             ended: false,
-            open: Vec::new(),
-            blocks: 0,
+            blocks: Vec::new(),
+            held: 0,
+            begun: 0,
             has_calls: false,
             usage: Usage::default(),
             finish: None,
@@ -102,97 +182,115 @@ impl StreamEncoder {
     }
 
     fn open(&mut self, part: u32, opening: &Opening<'_>, out: &mut Vec<u8>) {
-        let (kind, index) = match opening {
-            Opening::Text | Opening::Refusal => (Kind::Text, None),
-            Opening::Reasoning => (Kind::Thinking, None),
-            Opening::Redacted(data) => {
-                let index = self.begin(out, |o| {
-                    o.value("type", "redacted_thinking");
-                    o.value("data", data);
-                });
-                (Kind::Redacted, Some(index))
-            }
+        let kind = match opening {
+            Opening::Text | Opening::Refusal => Kind::Text,
+            Opening::Reasoning => Kind::Thinking,
+            Opening::Redacted(data) => Kind::Redacted {
+                data: Box::from(&**data),
+            },
             Opening::ToolCall { id, name } => {
                 self.has_calls = true;
-                let index = self.begin(out, |o| {
-                    o.value("type", "tool_use");
-                    o.value("id", id);
-                    o.value("name", name);
-                    o.raw("input", "{}");
-                });
-                (Kind::Call, Some(index))
+                Kind::Call {
+                    id: Box::from(&**id),
+                    name: Box::from(&**name),
+                }
             }
         };
-        self.open.push(Block { part, kind, index });
-    }
-
-    /// Begins a block, which `write` describes, and gives it its number.
-    fn begin(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) -> u64 {
-        let index = self.blocks;
-        self.blocks += 1;
-        frame(out, "content_block_start", |o| {
-            o.value("index", index);
-            o.object("content_block", write);
-        });
-        index
+        let block = Block {
+            part,
+            kind,
+            index: None,
+            closed: false,
+            held: Vec::new(),
+        };
+        self.held += block.size();
+        self.blocks.push(block);
+        self.advance(out);
+        self.bound(out);
     }
 
     fn delta(&mut self, part: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
-        let Some(at) = self.open.iter().position(|block| block.part == part) else {
+        let mut blocks = self.blocks.iter_mut();
+        let Some(block) = blocks.find(|block| block.part == part && !block.closed) else {
             return;
         };
-        let Some(block) = self.open.get(at).copied() else {
-            return;
-        };
-        let (kind, field, text) = match (block.kind, delta) {
-            (Kind::Text, Delta::Text(text)) => ("text_delta", "text", text),
-            (Kind::Thinking, Delta::Text(text)) => ("thinking_delta", "thinking", text),
-            (Kind::Thinking, Delta::Signature(text)) => ("signature_delta", "signature", text),
-            (Kind::Call, Delta::Arguments(text)) => ("input_json_delta", "partial_json", text),
+        let (names, text) = match (&block.kind, delta) {
+            (Kind::Text, Delta::Text(text)) => (("text_delta", "text"), text),
+            (Kind::Thinking, Delta::Text(text)) => (("thinking_delta", "thinking"), text),
+            (Kind::Thinking, Delta::Signature(text)) => (("signature_delta", "signature"), text),
+            (Kind::Call { .. }, Delta::Arguments(text)) => {
+                (("input_json_delta", "partial_json"), text)
+            }
             // Proofs of calls have no place here.
             _ => return,
         };
         if text.is_empty() {
             return;
         }
-        let index = match block.index {
-            Some(index) => index,
-            None => self.begin_late(at, block.kind, out),
-        };
-        frame(out, "content_block_delta", |o| {
-            o.value("index", index);
-            o.object("delta", |o| {
-                o.value("type", kind);
-                o.value(field, text);
-            });
-        });
+        if let Some(index) = block.index {
+            return write_delta(index, names, text, out);
+        }
+        block.hold(names, text);
+        self.held += text.len();
+        self.advance(out);
+        self.bound(out);
     }
 
-    /// Begins a block that turns out not to be empty.
-    fn begin_late(&mut self, at: usize, kind: Kind, out: &mut Vec<u8>) -> u64 {
-        let index = self.begin(out, |o| {
-            if kind == Kind::Thinking {
-                o.value("type", "thinking");
-                o.value("thinking", "");
-                o.value("signature", "");
-            } else {
-                o.value("type", "text");
-                o.value("text", "");
+    /// Lets the first block that says something be written, if none is, and ends those that are
+    /// closed.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        loop {
+            let written = self.blocks.iter().position(|block| block.index.is_some());
+            let next = || self.blocks.iter().position(Block::says_something);
+            let Some(at) = written.or_else(next) else {
+                break;
+            };
+            let Some(block) = self.blocks.get_mut(at) else {
+                break;
+            };
+            let before = block.size();
+            let index = *block.index.get_or_insert(self.begun);
+            if written.is_none() {
+                self.begun += 1;
+                block.write_start(index, out);
             }
-        });
-        if let Some(block) = self.open.get_mut(at) {
-            block.index = Some(index);
+            for Piece { names, text } in std::mem::take(&mut block.held) {
+                write_delta(index, names, &text, out);
+            }
+            self.held -= before - block.size();
+            if !block.closed {
+                break;
+            }
+            frame(out, "content_block_stop", |o| o.value("index", index));
+            self.held -= block.size();
+            self.blocks.remove(at);
         }
-        index
+    }
+
+    /// Fails if more is held than may be.
+    fn bound(&mut self, out: &mut Vec<u8>) {
+        if self.held > MAX_HELD {
+            let error = UpstreamError {
+                message: format!("the model's calls are longer than {MAX_HELD} bytes"),
+                ..UpstreamError::default()
+            };
+            self.error(&error, out);
+        }
     }
 
     fn close(&mut self, which: impl Fn(&Block) -> bool, out: &mut Vec<u8>) {
-        self.open.retain(|block| {
-            let closes = which(block);
-            if let Some(index) = block.index.filter(|_| closes) {
-                frame(out, "content_block_stop", |o| o.value("index", index));
+        for block in self.blocks.iter_mut().filter(|block| which(block)) {
+            block.closed = true;
+        }
+        self.advance(out);
+        // What is left and closed waits, or has said nothing.
+        let held = &mut self.held;
+        self.blocks.retain(|block| {
+            let is_kept = !block.closed || block.says_something();
+            if !is_kept {
+                *held -= block.size();
             }
-            !closes
+            is_kept
         });
     }
 
@@ -223,6 +321,7 @@ impl StreamEncoder {
 
     fn error(&mut self, error: &UpstreamError, out: &mut Vec<u8>) {
         self.ended = true;
+        self.blocks = Vec::new();
         frame(out, "error", |o| {
             o.object("error", |o| {
                 o.value("type", error_kind(error.kind.as_deref(), error.status));
@@ -230,6 +329,16 @@ impl StreamEncoder {
             });
         });
     }
+}
+
+fn write_delta(index: u64, (kind, field): (&str, &str), text: &str, out: &mut Vec<u8>) {
+    frame(out, "content_block_delta", |o| {
+        o.value("index", index);
+        o.object("delta", |o| {
+            o.value("type", kind);
+            o.value(field, text);
+        });
+    });
 }
 
 /// The reason, kept. What another dialect calls it is not written here, so it is not kept either.

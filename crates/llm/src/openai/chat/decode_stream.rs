@@ -3,9 +3,12 @@
 //! A chunk does not say which part of the answer begins or ends; that follows from what it carries. A
 //! text ends when something else begins. The calls of tools have numbers, and their arguments may come
 //! interleaved: so a call is closed, when another part opens, only if its arguments are complete, since
-//! nothing can follow complete JSON.
+//! nothing can follow complete JSON. And a call is not opened before its name is known, which some
+//! servers send after its id.
 
 use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::decode_request::reasoning;
 use super::decode_response::finish_of;
@@ -14,16 +17,19 @@ use crate::canonical::{Delta, Event, Opening, Reasoning};
 use crate::openai;
 use crate::wire::{Fault, Object, Value};
 
-/// Answers, calls of one answer, and bytes of a call's id at most: bounds of memory, not of anybody's
-/// use.
+/// Answers, calls of one answer, bytes of a call's id, and of arguments before its name, at most:
+/// bounds of memory, not of anybody's use.
 const MAX_OPEN: usize = 128;
 const MAX_ID: usize = 1024;
+const MAX_EARLY: usize = 64 * 1024;
 
 /// Reads a stream, event by event.
 #[derive(Debug, Default)]
 pub(crate) struct StreamDecoder {
     started: bool,
     over: bool,
+    /// Of this answer alone.
+    mark: u64,
     choices: Vec<Choice>,
 }
 
@@ -63,10 +69,13 @@ impl StreamDecoder {
         // The first chunk of some servers is about the prompt, and has no name.
         if !self.started && (chunk.has("usage") || !is_nameless(&chunk)) {
             self.started = true;
+            let id = chunk.text("id")?.unwrap_or_default();
+            let created = chunk.take("created", |value| value.count())?;
+            self.mark = xxh3_64_with_seed(id.as_bytes(), created.unwrap_or_default());
             emit(Event::Start {
-                id: chunk.text("id")?.unwrap_or_default(),
+                id,
                 model: chunk.text("model")?.unwrap_or_default(),
-                created: chunk.take("created", |value| value.count())?,
+                created,
             });
         }
         chunk.take("choices", |list| {
@@ -98,6 +107,7 @@ impl StreamDecoder {
             None => {
                 self.choices.push(Choice {
                     index,
+                    mark: self.mark,
                     ..Choice::default()
                 });
                 self.choices.len() - 1
@@ -121,6 +131,7 @@ enum Kind {
 #[derive(Debug, Default)]
 struct Choice {
     index: u32,
+    mark: u64,
     parts: u32,
     /// The text that is open.
     text: Option<(Kind, u32)>,
@@ -131,10 +142,28 @@ struct Choice {
 #[derive(Debug)]
 struct Call {
     number: u64,
-    id: Box<str>,
-    part: u32,
-    open: bool,
+    id: Option<Box<str>>,
+    /// Its part, once it is opened.
+    part: Option<u32>,
+    /// What has come of it before.
+    early: Early,
+    is_over: bool,
     arguments: Completeness,
+}
+
+/// What is known of a call that is not opened yet.
+#[derive(Debug, Default)]
+struct Early {
+    name: String,
+    arguments: String,
+    signature: Option<String>,
+}
+
+impl Call {
+    fn is_of(&self, number: u64, id: Option<&str>) -> bool {
+        let same = |known: &str| id.is_none_or(|id| *id == *known);
+        self.number == number && self.id.as_deref().is_none_or(same)
+    }
 }
 
 impl Choice {
@@ -224,79 +253,119 @@ impl Choice {
             .take("index", |value| value.count())?
             .unwrap_or(position);
         let id = call.text("id")?.filter(|id| !id.is_empty());
+        if id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+            return Err(value.fault("has an id that is too long"));
+        }
         let signature = call.take("extra_content", google_signature)?.flatten();
         let (name, arguments) = call.take("function", function)?.unwrap_or_default();
-        let at = self.find_call(number, id.as_deref());
-        let at = match at {
+        let arguments = arguments.filter(|text| !text.is_empty());
+        let at = match self.find_call(number, id.as_deref()) {
             Some(at) => at,
             None if self.calls.len() >= MAX_OPEN => {
                 return Err(value.fault("is one of too many"));
             }
-            None if id.as_ref().is_some_and(|id| id.len() > MAX_ID) => {
-                return Err(value.fault("has an id that is too long"));
-            }
             None if self.is_behind(number, id.as_deref()) => {
-                return match arguments.filter(|text| !text.is_empty()) {
+                return match arguments {
                     None => Ok(()),
                     Some(_) => Err(value.fault("goes on behind its end")),
                 };
             }
-            None => self.open_call(number, id, name.unwrap_or_default(), emit),
+            None => self.begin_call(number, emit),
         };
-        let arguments = arguments.filter(|text| !text.is_empty());
-        let (choice, Some(call)) = (self.index, self.calls.get_mut(at)) else {
+        let Some(call) = self.calls.get_mut(at) else {
             return Ok(());
         };
+        if let Some(more) = &arguments {
+            call.arguments.push(more);
+        }
+        if call.part.is_none() {
+            call.id = call.id.take().or_else(|| id.map(|id| Box::from(&*id)));
+            call.early.name.push_str(&name.unwrap_or_default());
+            call.early
+                .arguments
+                .push_str(&arguments.unwrap_or_default());
+            if let Some(signature) = signature {
+                call.early.signature = Some(signature.into_owned());
+            }
+            if call.early.name.len() + call.early.arguments.len() > MAX_EARLY {
+                return Err(value.fault("has no name"));
+            }
+            let has_arguments = !call.early.arguments.is_empty();
+            if !call.early.name.is_empty() && (call.id.is_some() || has_arguments) {
+                self.open_call(at, emit);
+            }
+            return Ok(());
+        }
         let deltas = [
             arguments.map(Delta::Arguments),
             signature.map(Delta::Signature),
         ];
+        self.go_on(at, deltas, emit);
+        Ok(())
+    }
+
+    fn go_on(&self, at: usize, deltas: [Option<Delta<'_>>; 2], emit: Emit<'_>) {
+        let Some(part) = self.calls.get(at).and_then(|call| call.part) else {
+            return;
+        };
         for delta in deltas.into_iter().flatten() {
-            if let Delta::Arguments(more) = &delta {
-                call.arguments.push(more);
-            }
             emit(Event::Delta {
-                choice,
-                part: call.part,
+                choice: self.index,
+                part,
                 delta,
             });
         }
-        Ok(())
     }
 
     /// The call that a delta belongs to. Some servers number all calls 0 and tell them apart by id.
     fn find_call(&self, number: u64, id: Option<&str>) -> Option<usize> {
-        let same =
-            |call: &Call| call.number == number && call.open && id.is_none_or(|id| *id == *call.id);
+        let same = |call: &Call| !call.is_over && call.is_of(number, id);
         self.calls.iter().rposition(same)
     }
 
     /// Whether a delta belongs to a call that is complete.
     fn is_behind(&self, number: u64, id: Option<&str>) -> bool {
-        let same = |call: &Call| call.number == number && id.is_none_or(|id| *id == *call.id);
-        self.calls.iter().any(same)
+        self.calls.iter().any(|call| call.is_of(number, id))
     }
 
-    fn open_call(
-        &mut self,
-        number: u64,
-        id: Option<Cow<'_, str>>,
-        name: Cow<'_, str>,
-        emit: Emit<'_>,
-    ) -> usize {
+    fn begin_call(&mut self, number: u64, emit: Emit<'_>) -> usize {
         self.close_text(emit);
         self.close_calls(|call| call.arguments.is_complete(), emit);
-        let id = id.unwrap_or_else(|| format!("call_{}_{}", self.index, self.parts).into());
-        let kept = Box::from(&*id);
-        let part = self.open(Opening::ToolCall { id, name }, emit);
         self.calls.push(Call {
             number,
-            id: kept,
-            part,
-            open: true,
+            id: None,
+            part: None,
+            early: Early::default(),
+            is_over: false,
             arguments: Completeness::default(),
         });
         self.calls.len() - 1
+    }
+
+    /// Opens a call with what is known of it. One without an id gets one that no other answer has,
+    /// lest the calls of two turns have the same.
+    fn open_call(&mut self, at: usize, emit: Emit<'_>) {
+        let (choice, mark, number) = (self.index, self.mark, self.parts);
+        let Some(call) = self.calls.get_mut(at) else {
+            return;
+        };
+        let early = std::mem::take(&mut call.early);
+        let made_up = || format!("call_{mark:016x}_{choice}_{number}").into();
+        let id = call.id.get_or_insert_with(made_up).clone();
+        let opening = Opening::ToolCall {
+            id: id.into_string().into(),
+            name: early.name.into(),
+        };
+        let part = self.open(opening, emit);
+        if let Some(call) = self.calls.get_mut(at) {
+            call.part = Some(part);
+        }
+        let arguments = Some(early.arguments).filter(|text| !text.is_empty());
+        let deltas = [
+            arguments.map(|text| Delta::Arguments(text.into())),
+            early.signature.map(|text| Delta::Signature(text.into())),
+        ];
+        self.go_on(at, deltas, emit);
     }
 
     fn open(&mut self, opening: Opening<'_>, emit: Emit<'_>) -> u32 {
@@ -321,11 +390,19 @@ impl Choice {
 
     fn close_calls(&mut self, which: impl Fn(&Call) -> bool, emit: Emit<'_>) {
         let choice = self.index;
-        for call in self.calls.iter_mut().filter(|call| call.open) {
-            if which(call) {
-                call.open = false;
-                let part = call.part;
-                emit(Event::Close { choice, part });
+        for at in 0..self.calls.len() {
+            let call = self.calls.get(at);
+            let Some(call) = call.filter(|call| !call.is_over && which(call)) else {
+                continue;
+            };
+            if call.part.is_none() {
+                self.open_call(at, emit);
+            }
+            if let Some(call) = self.calls.get_mut(at) {
+                call.is_over = true;
+                if let Some(part) = call.part {
+                    emit(Event::Close { choice, part });
+                }
             }
         }
     }

@@ -458,6 +458,43 @@ fn streams_are_read_part_by_part() {
             "end",
         ],
     );
+    // The name behind the id, behind the arguments even, and the id behind the name.
+    let named = |index: u32, function: Json| {
+        chunk(json!({"tool_calls": [{"index": index, "function": function}]}))
+    };
+    check(
+        &[
+            call(0, "x", "", ""),
+            named(0, json!({"name": "f"})),
+            more(0, "{}"),
+            call(1, "y", "", "{"),
+            named(1, json!({"name": "g"})),
+            more(1, "}"),
+            named(2, json!({"name": "h"})),
+            call(2, "z", "", ""),
+            more(2, "{}"),
+            call(3, "never", "", "{}"),
+            finish("tool_calls"),
+        ],
+        &[
+            "start c",
+            "0 call x f",
+            "0 +{}",
+            "0 end",
+            "1 call y g",
+            "1 +{",
+            "1 +}",
+            "1 end",
+            "2 call z h",
+            "2 +{}",
+            "2 end",
+            "3 call never ",
+            "3 +{}",
+            "3 end",
+            "finish 0 ToolCalls",
+            "end",
+        ],
+    );
     // All numbered 0, told apart by their ids, without an id, and with the id in each chunk.
     check(
         &[
@@ -486,6 +523,32 @@ fn streams_are_read_part_by_part() {
         ],
         &["error broken"],
     );
+}
+
+/// The calls of a conversation are told apart by their ids, so those of two answers must differ.
+#[test]
+fn ids_that_are_made_up_are_of_one_answer() {
+    let ids = |answer: &str| {
+        let call = |index: u32| {
+            json!({"id": answer, "model": "m", "choices": [{"index": 0, "delta": {
+                "tool_calls": [{"index": index, "function": {"name": "f", "arguments": "{}"}}]
+            }}]})
+        };
+        let ids = events(&[call(0), call(1), finish("stop")]);
+        let ids = ids.into_iter().filter_map(|event| match event {
+            Event::Open {
+                opening: Opening::ToolCall { id, .. },
+                ..
+            } => Some(id.into_owned()),
+            _ => None,
+        });
+        ids.collect::<Vec<_>>()
+    };
+    let mut all = [ids("a"), ids("b"), ids("b")].concat();
+    assert!(all.iter().all(|id| id.len() <= 40), "{all:?}");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 4, "{all:?}");
 }
 
 #[test]

@@ -529,15 +529,22 @@ fn empty_parts_further_choices_and_proofs_of_calls_are_not_written() {
 }
 
 #[test]
-fn calls_may_be_interleaved() {
+fn interleaved_calls_are_written_one_after_the_other() {
     let events = [
         start(),
         open(0, 0, call("a")),
         open(0, 1, call("b")),
         arguments(1, "{"),
         arguments(0, "{}"),
+        arguments(1, "\"x\":"),
+        open(0, 2, Opening::Text),
+        open(0, 3, Opening::Text),
+        text(3, "Hi"),
+        open(0, 4, call("c")),
+        arguments(4, "{}"),
+        close(4),
         close(0),
-        arguments(1, "}"),
+        arguments(1, "1}"),
         // Not closed.
         finish(Finish::ToolCalls),
         Event::End,
@@ -545,16 +552,55 @@ fn calls_may_be_interleaved() {
     let expect = [
         message_start(figures(0, 0)),
         call_start(0, "a"),
-        call_start(1, "b"),
-        call_delta(1, "{"),
         call_delta(0, "{}"),
         stop(0),
-        call_delta(1, "}"),
+        call_start(1, "b"),
+        call_delta(1, "{\"x\":"),
+        call_delta(1, "1}"),
         stop(1),
+        text_start(2),
+        text_delta(2, "Hi"),
+        stop(2),
+        call_start(3, "c"),
+        call_delta(3, "{}"),
+        stop(3),
         message_delta("tool_use", figures(0, 0)),
         message_stop(),
     ];
     assert_written(&events, &expect);
+}
+
+/// What waits is bounded, and given up loudly.
+#[test]
+fn too_much_that_waits_is_an_error() {
+    let more = "x".repeat(1 << 19);
+    let more = || delta_of(0, 1, Delta::Arguments(more.clone().into()));
+    let mut events = vec![
+        start(),
+        open(0, 0, call("a")),
+        open(0, 1, call("b")),
+        more(),
+    ];
+    assert_eq!(
+        encode(&events).last().unwrap()["type"],
+        "content_block_start"
+    );
+    events.extend([more(), more(), close(0), Event::End]);
+    assert_eq!(encode(&events).last().unwrap()["type"], "error");
+    // What has been written waits no longer.
+    let mut events = vec![start(), open(0, 1, call("b"))];
+    events.extend(std::iter::repeat_with(more).take(4));
+    events.push(Event::End);
+    assert_eq!(encode(&events).last().unwrap()["type"], "message_stop");
+}
+
+#[test]
+fn blocks_without_end_are_refused() {
+    let mut events = vec![message_start(figures(0, 0))];
+    events.extend((0..128).map(text_start));
+    assert!(decode(&events).is_ok());
+    events.push(text_start(128));
+    assert_eq!(decode(&events).unwrap_err().message, "is one of too many");
 }
 
 #[test]
