@@ -91,16 +91,22 @@ fn kept(
     request: TranslatedRequest,
     mut room: Reservation,
 ) -> Result<TranslatedRequest, Untranslated> {
-    struct Counted(Bytes, Reservation);
+    struct Counted {
+        bytes: Bytes,
+        _room: Reservation,
+    }
     impl AsRef<[u8]> for Counted {
         fn as_ref(&self) -> &[u8] {
-            &self.0
+            &self.bytes
         }
     }
     let len = request.body.len() as u64;
     resize(&mut room, |_| len)?;
     Ok(TranslatedRequest {
-        body: Bytes::from_owner(Counted(request.body, room)),
+        body: Bytes::from_owner(Counted {
+            bytes: request.body,
+            _room: room,
+        }),
         ..request
     })
 }
