@@ -11,9 +11,11 @@ mod conversation;
 mod decode_request;
 mod decode_response;
 mod decode_stream;
+mod depth;
 mod encode_request;
 mod encode_response;
 mod encode_stream;
+mod generation;
 #[cfg(test)]
 mod tests;
 

@@ -6,21 +6,14 @@
 use std::borrow::Cow;
 
 use crate::canonical::{
-    Cache, Content, Dropped, Effort, Format, Media, MediaKind, Part, Request, Source, Thinking,
-    Tool, ToolChoice, ToolResult,
+    Cache, Content, Dropped, Format, Media, MediaKind, Part, Request, Source, Tool, ToolChoice,
+    ToolResult,
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
 use super::conversation::Conversation;
+use super::depth::{Depth, Sampling};
 use super::{is_said, write_call, write_reasoning};
-
-/// Tokens of an answer whose client did not bound it: the API wants a bound, and every model can do
-/// this many.
-const DEFAULT_MAX_TOKENS: u64 = 4096;
-/// The API takes no lower budget for thinking.
-const LEAST_BUDGET: u64 = 1024;
-/// With thinking, the API takes no lower `top_p`.
-const LEAST_TOP_P_OF_THINKING: f64 = 0.95;
 
 /// Writes the body of a request.
 ///
@@ -34,8 +27,9 @@ pub(crate) fn encode_request(
     let conversation = Conversation::of(&request.messages, dropped)?;
     let schema = schema(request, dropped)?;
     let choice = choice(request)?;
-    let depth = Depth::of(request, choice.as_ref(), dropped);
-    let sampling = Sampling::of(request, depth.thinks(), dropped);
+    let forced = choice.as_ref().is_some_and(|choice| is_forced(choice.tool));
+    let depth = Depth::of(request, forced, dropped);
+    let sampling = Sampling::of(request, &depth, dropped);
     let tier = service_tier(request, dropped);
     drop_hints(request, dropped);
     Ok(object(|o| {
@@ -160,152 +154,6 @@ impl Choice<'_> {
                 o.value("disable_parallel_tool_use", true);
             }
         });
-    }
-}
-
-/// How much to think, and the bound of tokens that includes the thoughts.
-struct Depth {
-    mode: Option<Mode>,
-    effort: Option<&'static str>,
-    max_tokens: u64,
-}
-
-enum Mode {
-    Disabled,
-    Adaptive,
-    Budget(u64),
-}
-
-impl Depth {
-    fn of(request: &Request<'_>, choice: Option<&Choice<'_>>, dropped: &mut Dropped) -> Self {
-        let bound = request.max_output.as_ref().map(|bound| bound.value);
-        let mut depth = Self {
-            mode: None,
-            effort: None,
-            max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS),
-        };
-        let Some(thinking) = &request.thinking else {
-            return depth;
-        };
-        // The API does not let a model think that is forced to call a tool.
-        let forced = choice.is_some_and(|choice| is_forced(choice.tool));
-        match thinking.value {
-            Thinking::Off | Thinking::Budget(0) => depth.mode = Some(Mode::Disabled),
-            Thinking::Effort(effort) => {
-                depth.effort = Some(effort_name(effort));
-                depth.mode = (!forced).then_some(Mode::Adaptive);
-            }
-            Thinking::Adaptive if !forced => depth.mode = Some(Mode::Adaptive),
-            Thinking::Budget(budget) if !forced => depth.budget(budget, bound),
-            Thinking::Adaptive | Thinking::Budget(_) => {}
-        }
-        if depth.mode.is_none() && depth.effort.is_none() {
-            dropped.hint(Some(thinking));
-        }
-        depth
-    }
-
-    /// Settles the budget, which must be below the bound of all tokens. Where the client set none,
-    /// as much is left for the answer as if it did not think.
-    fn budget(&mut self, budget: u64, bound: Option<u64>) {
-        let budget = budget.max(LEAST_BUDGET);
-        let budget = match bound {
-            Some(bound) => budget.min(bound.saturating_sub(1)),
-            None => budget,
-        };
-        if budget < LEAST_BUDGET {
-            return;
-        }
-        self.mode = Some(Mode::Budget(budget));
-        if bound.is_none() {
-            self.max_tokens = budget.saturating_add(DEFAULT_MAX_TOKENS);
-        }
-    }
-
-    const fn thinks(&self) -> bool {
-        matches!(self.mode, Some(Mode::Adaptive | Mode::Budget(_)))
-    }
-
-    /// Writes how to think, and in the same place what form the answer shall have.
-    fn write(&self, o: &mut ObjectWriter<'_>, schema: Option<&str>) {
-        if let Some(mode) = &self.mode {
-            o.object("thinking", |o| match mode {
-                Mode::Disabled => o.value("type", "disabled"),
-                Mode::Adaptive => o.value("type", "adaptive"),
-                Mode::Budget(tokens) => {
-                    o.value("type", "enabled");
-                    o.value("budget_tokens", tokens);
-                }
-            });
-        }
-        if self.effort.is_none() && schema.is_none() {
-            return;
-        }
-        o.object("output_config", |o| {
-            o.maybe("effort", self.effort);
-            if let Some(schema) = schema {
-                o.object("format", |o| {
-                    o.value("type", "json_schema");
-                    o.raw("schema", schema);
-                });
-            }
-        });
-    }
-}
-
-const fn effort_name(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal | Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-    }
-}
-
-/// How the next token is chosen.
-struct Sampling {
-    temperature: Option<f64>,
-    top_p: Option<f64>,
-    top_k: Option<u64>,
-}
-
-impl Sampling {
-    /// Newer models refuse `temperature` and `top_p` together, and thinking goes with hardly any of
-    /// them. A value of 1 changes nothing, and many clients send it.
-    fn of(request: &Request<'_>, thinks: bool, dropped: &mut Dropped) -> Self {
-        let mut sampling = Self {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-        };
-        if let Some(temperature) = &request.temperature {
-            let value = temperature.value.clamp(0.0, 1.0);
-            if value != temperature.value || (thinks && value < 1.0) {
-                dropped.hint(Some(temperature));
-            }
-            sampling.temperature = (!thinks).then_some(value);
-        }
-        if let Some(top_p) = request.top_p.as_ref().filter(|top_p| top_p.value < 1.0) {
-            if thinks && top_p.value < LEAST_TOP_P_OF_THINKING
-                || sampling.temperature.is_some_and(|value| value < 1.0)
-            {
-                dropped.hint(Some(top_p));
-            } else {
-                sampling.temperature = None;
-                sampling.top_p = Some(top_p.value);
-            }
-        }
-        match &request.top_k {
-            Some(top_k) if thinks => dropped.hint(Some(top_k)),
-            top_k => sampling.top_k = top_k.as_ref().map(|top_k| top_k.value),
-        }
-        sampling
-    }
-
-    fn write(&self, o: &mut ObjectWriter<'_>) {
-        o.maybe("temperature", self.temperature);
-        o.maybe("top_p", self.top_p);
-        o.maybe("top_k", self.top_k);
     }
 }
 

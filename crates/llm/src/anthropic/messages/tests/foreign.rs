@@ -363,3 +363,98 @@ fn fields_that_cannot_be_told_are_refused_by_name() {
     };
     check_unwritten(forced, "tool_choice", "no `tools`");
 }
+
+/// What a model is told of its thinking must be what its generation knows.
+#[test]
+fn thinking_is_asked_for_as_the_model_knows_it() {
+    let check =
+        |model: &'static str, thinking, bound: Option<u64>, expect: Json, dropped: &[&str]| {
+            let change = |request: &mut Request<'static>| {
+                request.model = model.into();
+                request.thinking = given("reasoning_effort", thinking);
+                request.max_output = bound.and_then(|bound| given("max_completion_tokens", bound));
+            };
+            check_written(change, expect, dropped);
+        };
+    let (high, low) = (
+        Thinking::Effort(Effort::High),
+        Thinking::Effort(Effort::Low),
+    );
+    let budget = |tokens: u64, max: u64| {
+        json!({"thinking": {"type": "enabled", "budget_tokens": tokens}, "max_tokens": max,
+            "output_config": null})
+    };
+    for model in [
+        "claude-3-7-sonnet-20250219",
+        "claude-opus-4-1",
+        "claude-haiku-4-5",
+    ] {
+        check(model, high, None, budget(24_576, 28_672), &[]);
+        check(model, low, Some(20_000), budget(4096, 20_000), &[]);
+        check(model, low, Some(4000), budget(2000, 4000), &[]);
+        check(model, Thinking::Adaptive, None, budget(16_384, 20_480), &[]);
+        check(
+            model,
+            low,
+            Some(500),
+            json!({"thinking": null}),
+            &["reasoning_effort"],
+        );
+    }
+    let adaptive = |effort: &str| json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}});
+    let most = Thinking::Effort(Effort::XHigh);
+    check("claude-opus-4-6", high, None, adaptive("high"), &[]);
+    check("claude-opus-4-6", most, None, adaptive("max"), &[]);
+    check(
+        "claude-sonnet-4-6",
+        Thinking::Budget(2000),
+        None,
+        budget(2000, 6096),
+        &[],
+    );
+    let shown = |effort: &str| {
+        json!({"thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": effort}})
+    };
+    check("claude-opus-4-7", most, None, shown("xhigh"), &[]);
+    check(
+        "claude-sonnet-5",
+        Thinking::Budget(2000),
+        None,
+        shown("low"),
+        &[],
+    );
+    check(
+        "claude-sonnet-5",
+        Thinking::Budget(30_000),
+        None,
+        shown("high"),
+        &[],
+    );
+    let none = || json!({"thinking": null, "output_config": null});
+    check(
+        "claude-3-5-haiku-latest",
+        high,
+        None,
+        none(),
+        &["reasoning_effort"],
+    );
+    check("claude-3-5-haiku-latest", Thinking::Off, None, none(), &[]);
+}
+
+#[test]
+fn newer_models_take_no_sampling() {
+    let change = |request: &mut Request<'static>| {
+        request.model = "claude-opus-4-7".into();
+        request.temperature = given("temperature", 0.5);
+        request.top_p = given("top_p", 0.9);
+        request.top_k = given("top_k", 3);
+    };
+    let none = json!({"temperature": null, "top_p": null, "top_k": null});
+    check_written(change, none.clone(), &["temperature", "top_p", "top_k"]);
+    let change = |request: &mut Request<'static>| {
+        request.model = "claude-opus-4-7".into();
+        request.temperature = given("temperature", 1.0);
+    };
+    check_written(change, none, &[]);
+}
