@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::canonical::tell_apart;
+use crate::canonical::{Request, tell_apart};
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::{Api, Dialect, openai};
 use form::Form;
@@ -116,6 +116,7 @@ impl Pair {
         } else if request.model.is_empty() {
             return Err(Fault::new("model", "is required"));
         }
+        self.refuse_foreign_proofs(&request)?;
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
         let mut body = self.upstream.encode_request(&request, &mut dropped)?;
@@ -127,6 +128,25 @@ impl Pair {
             body: body.into(),
             dropped,
         })
+    }
+
+    /// Refuses proofs that are known to be none of the upstream's provider, which would refuse them
+    /// with less of an explanation.
+    fn refuse_foreign_proofs(self, request: &Request<'_>) -> Result<(), Fault> {
+        let Some(own) = self.upstream.proofs() else {
+            return Ok(());
+        };
+        let mut signers = request.signers.iter();
+        match signers.find(|signer| !matches!(&***signer, "unknown") && **signer != own) {
+            None => Ok(()),
+            Some(other) => Err(Fault::new(
+                "messages",
+                format!(
+                    "hold reasoning signed by another provider (`{other}`): go on with the model \
+                     that signed it, or leave it out"
+                ),
+            )),
+        }
     }
 
     /// The error that an error answer of the upstream reports; `None` if it is no such.

@@ -36,6 +36,9 @@ pub(crate) struct Request<'a> {
     pub(crate) metadata: Option<Given<Cow<'a, str>>>,
     /// The end user, as the client names it.
     pub(crate) user: Option<Given<Cow<'a, str>>>,
+    /// What the proofs among the messages are said to be, such as `anthropic-claude-v1`: OpenRouter's
+    /// `format` of `reasoning_details`.
+    pub(crate) signers: Vec<Cow<'a, str>>,
     /// Fields that this model does not know. They are hints: an answer can do without.
     pub(crate) rest: Vec<(Cow<'a, str>, &'a str)>,
 }

@@ -48,6 +48,15 @@ impl Form {
         }
     }
 
+    /// What OpenRouter calls the proofs of reasoning of this API's provider, where it has a name.
+    pub(super) const fn proofs(self) -> Option<&'static str> {
+        match self {
+            Self::AnthropicMessages => Some("anthropic-claude-v1"),
+            Self::GeminiContent => Some("google-gemini-v1"),
+            _ => None,
+        }
+    }
+
     /// The path below a base path.
     pub(super) fn resource(self, request: &Request<'_>) -> Cow<'static, str> {
         Cow::Borrowed(match self {

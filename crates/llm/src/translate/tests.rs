@@ -156,7 +156,7 @@ fn messages_become_a_chat() {
         chat["tool_choice"],
         json!({"type": "function", "function": {"name": "f"}})
     );
-    assert_eq!(chat["max_completion_tokens"], 50);
+    assert_eq!(chat["max_tokens"], 50);
     let mut dropped = dropped;
     dropped.sort();
     assert_eq!(dropped, ["cache_control", "is_error", "top_k"]);
@@ -376,4 +376,25 @@ fn calls_of_one_id_get_their_own_results() {
     let (contents, _) = request(CHAT, Dialect::Gemini, &body);
     let answered = &contents["contents"][4]["parts"][0]["functionResponse"];
     assert_eq!(answered["name"], "g");
+}
+
+/// Whose proof it is, is known where OpenRouter's form tells it.
+#[test]
+fn proofs_of_other_providers_are_refused() {
+    let body = |format: &str| {
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "yo", "reasoning_details": [
+                {"type": "reasoning.text", "text": "t", "signature": "c2ln", "format": format}]},
+            {"role": "user", "content": "so?"}]})
+    };
+    let (claude, gemini) = ("anthropic-claude-v1", "google-gemini-v1");
+    for format in [claude, "unknown"] {
+        let (messages, _) = request(CHAT, Dialect::Anthropic, &body(format));
+        assert_eq!(messages["messages"][1]["content"][0]["signature"], "c2ln");
+    }
+    let _is_said = request(CHAT, Dialect::Gemini, &body(gemini));
+    assert_eq!(refused(CHAT, Dialect::Anthropic, &body(gemini)), "messages");
+    assert_eq!(refused(CHAT, Dialect::Gemini, &body(claude)), "messages");
+    let responses = body("openai-responses-v1");
+    assert_eq!(refused(CHAT, Dialect::Anthropic, &responses), "messages");
 }

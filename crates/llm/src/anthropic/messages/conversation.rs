@@ -47,13 +47,31 @@ impl<'r, 'a> Conversation<'r, 'a> {
             for part in &message.parts {
                 if is_kept(part, message.role, dropped)? {
                     conversation.add(message.role, part);
+                } else if part.cache.is_some() {
+                    dropped.add("cache_control");
                 }
             }
         }
+        conversation.refuse_blank_end(messages)?;
         match conversation.turns.first() {
             Some(turn) if turn.is_user => Ok(conversation),
             Some(_) => Err(refusal("must begin with what the user says")),
             None => Err(refusal("says nothing")),
+        }
+    }
+
+    /// Blank text is left out, and with it a message that holds nothing else: that says the same. But
+    /// where the user says nothing at the end, the model would go on with what it said itself.
+    fn refuse_blank_end(&self, messages: &[Message<'_>]) -> Result<(), Fault> {
+        let is_users =
+            |message: &&Message<'_>| message.role == Role::User && !message.parts.is_empty();
+        let ends_with_user = messages.last().filter(is_users).is_some();
+        match self.turns.last() {
+            Some(turn) if ends_with_user && !turn.is_user => Err(Fault::new(
+                format_args!("messages[{}].content", messages.len() - 1),
+                "is blank: Anthropic's models must be told something",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -9,6 +9,8 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, Object, Value};
 
+use super::parts::{Rest, set_aside};
+
 const GUIDED: &str = "bounds the answer in a way that the API of this model does not know: use \
                       `response_format`";
 
@@ -48,6 +50,8 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
         }
     }
     object.take("modalities", text_alone)?;
+    let mut rest = Rest::default();
+    let mut signers = Vec::new();
     let mut request = Request {
         // The path of some clients names it.
         model: object.text("model")?.unwrap_or_default(),
@@ -55,20 +59,28 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
             .take("stream", |value| value.boolean())?
             .unwrap_or_default(),
         stream_usage: object
-            .take("stream_options", stream_usage)?
+            .take("stream_options", |value| stream_usage(value, &mut rest))?
             .unwrap_or_default(),
-        messages: object.require("messages", |list| list.list(message))?,
+        messages: object.require("messages", |list| {
+            list.list(|value| message(value, &mut rest, &mut signers))
+        })?,
         tools: object
-            .take("tools", |list| list.list(tool))?
+            .take("tools", |list| list.list(|value| tool(value, &mut rest)))?
             .unwrap_or_default(),
-        tool_choice: given(&mut object, "tool_choice", tool_choice)?,
+        tool_choice: given(&mut object, "tool_choice", |value| {
+            tool_choice(value, &mut rest)
+        })?,
         parallel_tools: given(&mut object, "parallel_tool_calls", |value| value.boolean())?,
-        format: given(&mut object, "response_format", format)?,
+        format: given(&mut object, "response_format", |value| {
+            format(value, &mut rest)
+        })?,
         thinking: given(&mut object, "reasoning_effort", effort)?,
         ..Request::default()
     };
     sampling(&mut object, &mut request)?;
+    request.signers = signers;
     request.rest = object.rest().collect();
+    request.rest.append(&mut rest);
     Ok(request)
 }
 
@@ -105,9 +117,10 @@ fn sampling<'a>(object: &mut Object<'a, '_>, request: &mut Request<'a>) -> Resul
     Ok(())
 }
 
-fn stream_usage(value: Value<'_, '_>) -> Result<bool, Fault> {
+fn stream_usage<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<bool, Fault> {
     let mut options = value.object()?;
     let wanted = options.take("include_usage", |value| value.boolean())?;
+    set_aside(options, "stream_options", rest);
     Ok(wanted.unwrap_or_default())
 }
 
@@ -139,10 +152,10 @@ fn effort(value: Value<'_, '_>) -> Result<Thinking, Fault> {
     })
 }
 
-fn tool<'a>(value: Value<'a, '_>) -> Result<Tool<'a>, Fault> {
+fn tool<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Tool<'a>, Fault> {
     let mut object = value.object()?;
     function_type(&mut object)?;
-    let cache = object.take("cache_control", parts::cache)?;
+    let cache = object.take("cache_control", |value| parts::cache(value, rest))?;
     let tool = object.require("function", |value| {
         let mut function = value.object()?;
         let tool = Tool {
@@ -170,11 +183,17 @@ fn function_type(object: &mut Object<'_, '_>) -> Result<(), Fault> {
     }
 }
 
-fn tool_choice<'a>(value: Value<'a, '_>) -> Result<ToolChoice<'a>, Fault> {
+fn tool_choice<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<ToolChoice<'a>, Fault> {
     if !value.is_text() {
         let mut object = value.object()?;
         function_type(&mut object)?;
-        let name = object.require("function", |value| value.object()?.require_text("name"))?;
+        let name = object.require("function", |value| {
+            let mut function = value.object()?;
+            let name = function.require_text("name")?;
+            set_aside(function, "tool_choice.function", rest);
+            Ok(name)
+        })?;
+        set_aside(object, "tool_choice", rest);
         return Ok(ToolChoice::Named(name));
     }
     match &*value.text()? {
@@ -185,34 +204,42 @@ fn tool_choice<'a>(value: Value<'a, '_>) -> Result<ToolChoice<'a>, Fault> {
     }
 }
 
-fn format<'a>(value: Value<'a, '_>) -> Result<Format<'a>, Fault> {
+fn format<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Format<'a>, Fault> {
     let mut object = value.object()?;
-    match &*object.require_text("type")? {
-        "text" => Ok(Format::Text),
-        "json_object" => Ok(Format::JsonObject),
+    let format = match &*object.require_text("type")? {
+        "text" => Format::Text,
+        "json_object" => Format::JsonObject,
         "json_schema" => object.require("json_schema", |value| {
             let mut schema = value.object()?;
-            Ok(Format::Schema {
+            let format = Format::Schema {
                 name: schema.text("name")?,
                 description: schema.text("description")?,
                 strict: schema.take("strict", |value| value.boolean())?,
                 schema: schema.require("schema", |value| value.opaque_object())?,
-            })
-        }),
-        _ => Err(object.fault("type", "must be text, json_object or json_schema")),
-    }
+            };
+            set_aside(schema, "response_format.json_schema", rest);
+            Ok(format)
+        })?,
+        _ => return Err(object.fault("type", "must be text, json_object or json_schema")),
+    };
+    set_aside(object, "response_format", rest);
+    Ok(format)
 }
 
-fn message<'a>(value: Value<'a, '_>) -> Result<Message<'a>, Fault> {
+fn message<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+    signers: &mut Vec<Cow<'a, str>>,
+) -> Result<Message<'a>, Fault> {
     let mut object = value.object()?;
     let name = object.text("name")?;
     let role = object.require_text("role")?;
     let (role, parts) = match &*role {
-        "system" => (Role::System, said(&mut object)?),
-        "developer" => (Role::Developer, said(&mut object)?),
-        "user" => (Role::User, said(&mut object)?),
-        "assistant" => (Role::Assistant, answered(&mut object)?),
-        "tool" => (Role::User, vec![tool_result(&mut object)?]),
+        "system" => (Role::System, said(&mut object, rest)?),
+        "developer" => (Role::Developer, said(&mut object, rest)?),
+        "user" => (Role::User, said(&mut object, rest)?),
+        "assistant" => (Role::Assistant, answered(&mut object, rest, signers)?),
+        "tool" => (Role::User, vec![tool_result(&mut object, rest)?]),
         other => {
             let message = format!("`{other}` is no role of a message");
             return Err(object.fault("role", message));
@@ -222,44 +249,62 @@ fn message<'a>(value: Value<'a, '_>) -> Result<Message<'a>, Fault> {
     Ok(Message { role, name, parts })
 }
 
-fn said<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
-    object.require("content", parts::decode)
+fn said<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<Vec<Part<'a>>, Fault> {
+    object.require("content", |value| parts::decode(value, rest))
 }
 
-fn tool_result<'a>(object: &mut Object<'a, '_>) -> Result<Part<'a>, Fault> {
+fn tool_result<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<Part<'a>, Fault> {
     let result = ToolResult {
         call: object.require_text("tool_call_id")?,
-        parts: object.require("content", parts::decode)?,
+        parts: said(object, rest)?,
         is_error: false,
     };
     Ok(Part {
-        cache: object.take("cache_control", parts::cache)?,
+        cache: object.take("cache_control", |value| parts::cache(value, rest))?,
         content: Content::ToolResult(result),
     })
 }
 
 /// What the model said in an earlier turn, in the order in which models say such things.
-fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+fn answered<'a>(
+    object: &mut Object<'a, '_>,
+    rest: &mut Rest<'a>,
+    signers: &mut Vec<Cow<'a, str>>,
+) -> Result<Vec<Part<'a>>, Fault> {
     object.ignore(&["annotations"]);
-    let mut parts: Vec<Part<'_>> = reasoning(object)?
+    let mut parts: Vec<Part<'_>> = reasoning_of(object, rest, signers)?
         .into_iter()
         .map(|reasoning| Part::new(Content::Reasoning(reasoning)))
         .collect();
-    parts.extend(object.take("content", parts::decode)?.unwrap_or_default());
+    let content = object.take("content", |value| parts::decode(value, rest))?;
+    parts.extend(content.unwrap_or_default());
     if let Some(refusal) = object.text("refusal")? {
         parts.push(Part::new(Content::Refusal(refusal)));
     }
-    let calls = object.take("tool_calls", |list| list.list(tool_call))?;
+    let calls = object.take("tool_calls", |list| {
+        list.list(|value| tool_call(value, rest))
+    })?;
     let calls = calls.into_iter().flatten();
     parts.extend(calls.map(|call| Part::new(Content::ToolCall(call))));
     Ok(parts)
 }
 
-/// The thoughts of an answer. The details say more than the bare text.
+/// The thoughts of an answer.
 pub(super) fn reasoning<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Reasoning<'a>>, Fault> {
+    reasoning_of(object, &mut Rest::default(), &mut Vec::new())
+}
+
+/// The thoughts of an answer, and the forms of their proofs. The details say more than the bare text.
+fn reasoning_of<'a>(
+    object: &mut Object<'a, '_>,
+    rest: &mut Rest<'a>,
+    signers: &mut Vec<Cow<'a, str>>,
+) -> Result<Vec<Reasoning<'a>>, Fault> {
     let other = object.text("reasoning")?;
     let text = object.text("reasoning_content")?.or(other);
-    let details = object.take("reasoning_details", |list| list.list(detail))?;
+    let details = object.take("reasoning_details", |list| {
+        list.list(|value| detail(value, rest, signers))
+    })?;
     let details = joined(details.into_iter().flatten().flatten());
     if !details.is_empty() {
         return Ok(details);
@@ -305,40 +350,66 @@ fn joined<'a>(details: impl Iterator<Item = Detail<'a>>) -> Vec<Reasoning<'a>> {
     thoughts.into_iter().map(|(_, thought)| thought).collect()
 }
 
-fn detail<'a>(value: Value<'a, '_>) -> Result<Option<Detail<'a>>, Fault> {
+fn detail<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+    signers: &mut Vec<Cow<'a, str>>,
+) -> Result<Option<Detail<'a>>, Fault> {
     let mut object = value.object()?;
     let index = object.take("index", |value| value.count())?;
+    let format = object.text("format")?;
     let thought = match &*object.require_text("type")? {
-        "reasoning.text" => Some(Reasoning {
+        "reasoning.text" => Reasoning {
             text: object.text("text")?,
             signature: object.text("signature")?,
             redacted: None,
-        }),
-        "reasoning.summary" => Some(Reasoning {
+        },
+        "reasoning.summary" => Reasoning {
             text: object.text("summary")?,
             ..Reasoning::default()
-        }),
-        "reasoning.encrypted" => Some(Reasoning {
+        },
+        "reasoning.encrypted" => Reasoning {
             redacted: object.text("data")?,
             ..Reasoning::default()
-        }),
-        _ => None,
+        },
+        _ => {
+            rest.push(("messages.reasoning_details".into(), value.raw()));
+            return Ok(None);
+        }
     };
-    Ok(thought.map(|thought| (index, thought)))
+    let is_signed = thought.signature.is_some() || thought.redacted.is_some();
+    if let Some(format) = format.filter(|format| is_signed && !signers.contains(format)) {
+        signers.push(format);
+    }
+    // How the provider tells it from others.
+    object.ignore(&["id"]);
+    set_aside(object, "messages.reasoning_details", rest);
+    Ok(Some((index, thought)))
 }
 
-pub(super) fn tool_call<'a>(value: Value<'a, '_>) -> Result<ToolCall<'a>, Fault> {
+pub(super) fn tool_call<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+) -> Result<ToolCall<'a>, Fault> {
     let mut object = value.object()?;
     function_type(&mut object)?;
-    let signature = object.take("extra_content", parts::google_signature)?;
+    let signature = object.take("extra_content", |value| {
+        parts::google_signature(value, rest)
+    })?;
     let id = object.require_text("id")?;
-    object.require("function", |value| {
+    let call = object.require("function", |value| {
         let mut function = value.object()?;
-        Ok(ToolCall {
+        let call = ToolCall {
             id,
             name: function.require_text("name")?,
             arguments: function.text("arguments")?.unwrap_or_default(),
             signature: signature.flatten(),
-        })
-    })
+        };
+        set_aside(function, "messages.tool_calls.function", rest);
+        Ok(call)
+    })?;
+    // Left from the chunks of a stream.
+    object.ignore(&["index"]);
+    set_aside(object, "messages.tool_calls", rest);
+    Ok(call)
 }

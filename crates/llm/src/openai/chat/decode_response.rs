@@ -1,6 +1,7 @@
 //! From a chat completion.
 
 use super::decode_request::{reasoning, tool_call};
+use super::parts::Rest;
 use crate::canonical::{Choice, Content, Finish, Part, Response};
 use crate::openai;
 use crate::wire::{Fault, Object, Value};
@@ -49,7 +50,10 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     };
     parts.extend(text(object, "content")?.map(Part::text));
     parts.extend(text(object, "refusal")?.map(|text| Part::new(Content::Refusal(text))));
-    let calls = object.take("tool_calls", |list| list.list(tool_call))?;
+    let mut unread = Rest::default();
+    let calls = object.take("tool_calls", |list| {
+        list.list(|value| tool_call(value, &mut unread))
+    })?;
     let calls = calls.into_iter().flatten();
     parts.extend(calls.map(|call| Part::new(Content::ToolCall(call))));
     Ok(parts)

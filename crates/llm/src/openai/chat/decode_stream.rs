@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::decode_request::reasoning;
 use super::decode_response::finish_of;
-use super::parts::google_signature;
+use super::parts::{Rest, google_signature};
 use crate::canonical::{Delta, Event, Opening, Reasoning};
 use crate::openai;
 use crate::wire::{Fault, Object, Value};
@@ -256,7 +256,10 @@ impl Choice {
         if id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
             return Err(value.fault("has an id that is too long"));
         }
-        let signature = call.take("extra_content", google_signature)?.flatten();
+        let signature = call.take("extra_content", |value| {
+            google_signature(value, &mut Rest::default())
+        })?;
+        let signature = signature.flatten();
         let (name, arguments) = call.take("function", function)?.unwrap_or_default();
         let arguments = arguments.filter(|text| !text.is_empty());
         let at = match self.find_call(number, id.as_deref()) {

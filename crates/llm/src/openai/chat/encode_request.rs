@@ -83,7 +83,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, dropped: &mut Dropped)
 fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut Dropped) {
     let value = |given: &Option<crate::canonical::Given<f64>>| given.as_ref().map(|g| g.value);
     o.maybe(
-        "max_completion_tokens",
+        bound_name(request),
         request.max_output.as_ref().map(|given| given.value),
     );
     o.maybe("temperature", value(&request.temperature));
@@ -121,6 +121,33 @@ fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut
             Some(effort) => o.value("reasoning_effort", effort),
             None => dropped.hint(request.thinking.as_ref()),
         }
+    }
+}
+
+/// The field that bounds the answer. OpenAI's reasoning models refuse the older name, many other
+/// servers do not know the newer one and would let an answer run on, and none takes both. So it is the
+/// newer one if the client used it or the model is OpenAI's by its name.
+fn bound_name(request: &Request<'_>) -> &'static str {
+    const NEWER: &str = "max_completion_tokens";
+    let is_newer = request
+        .max_output
+        .as_ref()
+        .is_some_and(|bound| bound.field == NEWER);
+    if is_newer || is_openais(&request.model) {
+        NEWER
+    } else {
+        "max_tokens"
+    }
+}
+
+/// Whether a model is one that OpenAI alone serves: `gpt-5`, `openai/o3-mini`, `ft:gpt-4o:us::1`.
+fn is_openais(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name.strip_prefix("ft:").unwrap_or(name);
+    let is_series = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
+    match name.strip_prefix("gpt-") {
+        Some(rest) => !rest.starts_with("oss"),
+        None => name.starts_with("chatgpt-") || name.strip_prefix('o').is_some_and(is_series),
     }
 }
 

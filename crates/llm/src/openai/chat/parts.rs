@@ -3,32 +3,58 @@
 use std::borrow::Cow;
 
 use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Source};
-use crate::wire::{Fault, ListWriter, Value};
+use crate::wire::{Fault, ListWriter, Object, Value};
+
+/// Fields that nobody reads, each with its name and its value: hints, all of them.
+pub(super) type Rest<'a> = Vec<(Cow<'a, str>, &'a str)>;
+
+/// Keeps what is left of an object.
+pub(super) fn set_aside<'a>(object: Object<'a, '_>, name: &str, rest: &mut Rest<'a>) {
+    let left = object.rest();
+    rest.extend(left.map(|(field, raw)| (format!("{name}.{field}").into(), raw)));
+}
 
 /// Reads the content of a message: a text or a list of parts.
-pub(super) fn decode<'a>(value: Value<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
+pub(super) fn decode<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+) -> Result<Vec<Part<'a>>, Fault> {
     if value.is_list() {
-        return value.list(part);
+        return value.list(|value| part(value, rest));
     }
     let text = value.text()?;
     Ok(vec![Part::text(text)])
 }
 
 /// Reads a mark for a cache.
-pub(super) fn cache<'a>(value: Value<'a, '_>) -> Result<Cache<'a>, Fault> {
-    let ttl = value.object()?.text("ttl")?;
+pub(super) fn cache<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Cache<'a>, Fault> {
+    let mut object = value.object()?;
+    let ttl = object.text("ttl")?;
+    // There is but one.
+    object.ignore(&["type"]);
+    set_aside(object, "cache_control", rest);
     Ok(Cache { ttl })
 }
 
 /// Reads Google's proof of the thoughts behind a call.
-pub(super) fn google_signature<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
-    let google = |value: Value<'a, '_>| value.object()?.text("thought_signature");
-    Ok(value.object()?.take("google", google)?.flatten())
+pub(super) fn google_signature<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+) -> Result<Option<Cow<'a, str>>, Fault> {
+    let mut extra = value.object()?;
+    let signature = extra.take("google", |value| {
+        let mut google = value.object()?;
+        let signature = google.text("thought_signature")?;
+        set_aside(google, "messages.tool_calls.extra_content.google", rest);
+        Ok(signature)
+    })?;
+    set_aside(extra, "messages.tool_calls.extra_content", rest);
+    Ok(signature.flatten())
 }
 
-fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
+fn part<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Part<'a>, Fault> {
     let mut object = value.object()?;
-    let cache = object.take("cache_control", cache)?;
+    let cache = object.take("cache_control", |value| cache(value, rest))?;
     let kind = object.require_text("type")?;
     let content = match &*kind {
         "text" => {
@@ -36,9 +62,9 @@ fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
             Content::Text(object.require_text("text")?)
         }
         "refusal" => Content::Refusal(object.require_text("refusal")?),
-        "image_url" => Content::Media(object.require("image_url", image)?),
-        "video_url" => Content::Media(object.require("video_url", video)?),
-        "input_audio" => Content::Media(object.require("input_audio", audio)?),
+        "image_url" => Content::Media(object.require("image_url", |value| image(value, rest))?),
+        "video_url" => Content::Media(object.require("video_url", |value| video(value, rest))?),
+        "input_audio" => Content::Media(object.require("input_audio", |value| audio(value, rest))?),
         "file" => Content::Media(object.require("file", file)?),
         other => {
             let message = format!("`{other}` is no kind of content that is understood");
@@ -49,25 +75,29 @@ fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
     Ok(Part { content, cache })
 }
 
-fn image<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+fn image<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
     // Some clients send the bare URL.
     if value.is_text() {
         return Ok(media(MediaKind::Image, located(value.text()?)));
     }
     let mut object = value.object()?;
     let source = located(object.require_text("url")?);
+    let detail = object.text("detail")?;
+    set_aside(object, "messages.content.image_url", rest);
     Ok(Media {
-        detail: object.text("detail")?,
+        detail,
         ..media(MediaKind::Image, source)
     })
 }
 
-fn video<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
-    let url = value.object()?.require_text("url")?;
+fn video<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
+    let mut object = value.object()?;
+    let url = object.require_text("url")?;
+    set_aside(object, "messages.content.video_url", rest);
     Ok(media(MediaKind::Video, located(url)))
 }
 
-fn audio<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+fn audio<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
     let mut object = value.object()?;
     let format = object.require_text("format")?;
     let media_type = match &*format {
@@ -75,6 +105,7 @@ fn audio<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         other => Cow::Owned(format!("audio/{other}")),
     };
     let data = object.require_text("data")?;
+    set_aside(object, "messages.content.input_audio", rest);
     Ok(media(MediaKind::Audio, Source::Base64 { media_type, data }))
 }
 
@@ -159,7 +190,10 @@ pub(super) fn encode(
             write_text(list, text);
             Ok(())
         }
-        Content::Media(media) => encode_media(media, list),
+        Content::Media(media) => {
+            note_unsaid(media, dropped);
+            encode_media(media, list)
+        }
         Content::ToolCall(_) => Err(misplaced("a tool call")),
         Content::ToolResult(_) => Err(misplaced("a tool's result")),
         Content::Reasoning(_) => Err(misplaced("reasoning")),
@@ -179,6 +213,17 @@ pub(super) fn write_text(list: &mut ListWriter<'_>, text: &str) {
         o.value("type", "text");
         o.value("text", text);
     });
+}
+
+/// Notes what has no place beside such a medium: only files have names, and images a detail.
+fn note_unsaid(media: &Media<'_>, dropped: &mut Dropped) {
+    let is_file = media.kind == MediaKind::Document && !matches!(media.source, Source::Text(_));
+    if media.name.is_some() && !is_file {
+        dropped.add("title");
+    }
+    if media.detail.is_some() && media.kind != MediaKind::Image {
+        dropped.add("detail");
+    }
 }
 
 fn encode_media(media: &Media<'_>, list: &mut ListWriter<'_>) -> Result<(), Fault> {

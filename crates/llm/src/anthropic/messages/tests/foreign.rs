@@ -458,3 +458,45 @@ fn newer_models_take_no_sampling() {
     };
     check_written(change, none, &[]);
 }
+
+/// Blank text is refused, and says nothing; but an end that says nothing would change who goes on.
+#[test]
+fn blank_text_is_left_out() {
+    let blank = |role| says(role, text(" \n"));
+    let said = |words: &[(&str, &str)]| {
+        let turns = words.iter().map(
+            |(role, words)| json!({"role": role, "content": [{"type": "text", "text": words}]}),
+        );
+        json!({"messages": turns.collect::<Vec<_>>()})
+    };
+    check_written(
+        |request| {
+            let beginning = [
+                blank(Role::System),
+                blank(Role::User),
+                blank(Role::Assistant),
+            ];
+            request.messages.splice(0..0, beginning);
+            request.messages.push(blank(Role::Assistant));
+        },
+        said(&[("user", "Hi")]),
+        &[],
+    );
+    check_written(
+        |request| {
+            let mut marked = blank(Role::User);
+            marked.parts[0].cache = Some(crate::canonical::Cache { ttl: None });
+            request.messages.insert(0, marked);
+        },
+        said(&[("user", "Hi")]),
+        &["cache_control"],
+    );
+    check_unwritten(
+        |request| {
+            request.messages.push(says(Role::Assistant, text("Hello")));
+            request.messages.push(blank(Role::User));
+        },
+        "messages[2].content",
+        "blank",
+    );
+}
