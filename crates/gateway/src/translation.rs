@@ -28,6 +28,8 @@ use crate::route::Routed;
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
 const OVERLOADED: u16 = 529;
 
+const ANTHROPIC_BETA: &str = "anthropic-beta";
+
 /// A body longer than this is translated beside the threads that serve requests: all others there
 /// would wait for it, some milliseconds for each MiB.
 const LONG: usize = 1 << 20;
@@ -72,7 +74,11 @@ pub(crate) async fn request(
         drop(body);
         kept(request.map_err(Untranslated::Fault)?, room)
     });
-    let request = request.await?;
+    let mut request = request.await?;
+    // What it asks for is asked for in a header that only Anthropic knows.
+    if routed.head.headers.contains_key(ANTHROPIC_BETA) {
+        request.dropped.add(ANTHROPIC_BETA);
+    }
     match (routed.rule.translation, request.dropped.fields()) {
         (Translation::Strict, [field, ..]) => Err(Untranslated::Fault(Fault {
             field: field.clone(),

@@ -10,6 +10,8 @@
 //! a prompt with megabytes of images is not copied until it is written. What is opaque to a gateway
 //! (schemas, arguments) stays the JSON text it is.
 
+use crate::wire::cut;
+
 mod calls;
 mod event;
 mod request;
@@ -23,8 +25,9 @@ pub(crate) use request::{
 };
 pub(crate) use response::{Choice, Finish, Response};
 
-/// Names that are kept; nobody reads more.
+/// Names that are kept, and bytes of one; nobody reads more.
 const MAX_NAMED: usize = 64;
+const MAX_NAME: usize = 200;
 
 /// Names of the client's fields that the target's API cannot express and that an answer can do
 /// without.
@@ -36,12 +39,12 @@ pub struct Dropped {
 
 impl Dropped {
     /// Notes a field, once.
-    pub(crate) fn add(&mut self, field: impl Into<String>) {
+    pub fn add(&mut self, field: impl Into<String>) {
         if self.named.len() >= MAX_NAMED {
             self.unnamed += 1;
             return;
         }
-        let field = field.into();
+        let field = cut(field.into(), MAX_NAME);
         if !self.named.contains(&field) {
             self.named.push(field);
         }

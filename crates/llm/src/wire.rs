@@ -13,5 +13,5 @@ mod write;
 mod tests;
 
 pub use read::Fault;
-pub(crate) use read::{Object, Path, Value};
+pub(crate) use read::{Object, Path, Value, cut};
 pub(crate) use write::{ListWriter, ObjectWriter, append_object, object};

@@ -311,3 +311,18 @@ async fn a_translated_body_is_counted_until_it_is_sent() {
     fixture.idle().await;
     assert_eq!(used(), 0);
 }
+
+/// Features in trial are asked for in a header, which goes no further.
+#[tokio::test]
+async fn a_header_that_asks_for_more_is_listed() {
+    let upstream = Upstream::answering(answer("200 OK", "application/json", COMPLETION)).await;
+    let request = message(false).replace(
+        "connection: close\r\n",
+        "connection: close\r\nanthropic-beta: context-1m-2025-08-07\r\n",
+    );
+    let (got, _) = ask(&upstream, &request).await;
+    assert!(
+        got.contains("x-sluicegate-dropped: anthropic-beta\r\n"),
+        "{got}"
+    );
+}

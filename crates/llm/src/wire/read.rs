@@ -25,8 +25,8 @@ pub struct Fault {
 impl Fault {
     pub(crate) fn new(field: impl fmt::Display, message: impl Into<String>) -> Self {
         Self {
-            field: field.to_string(),
-            message: message.into(),
+            field: cut(field.to_string(), 200),
+            message: cut(message.into(), 400),
             code: None,
         }
     }
@@ -36,6 +36,19 @@ impl Fault {
         self.code = Some(code);
         self
     }
+}
+
+/// The text, of which the middle is left out if it has more than `most` bytes: names and values that
+/// faults repeat are the client's, and may be as long as a body. What a fault says of them stands
+/// before and behind.
+pub(crate) fn cut(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let part = most * 2 / 5;
+    let head = (0..=part).rev().find_map(|at| text.get(..at));
+    let tail = (text.len() - part..=text.len()).find_map(|at| text.get(at..));
+    [head.unwrap_or_default(), "…", tail.unwrap_or_default()].concat()
 }
 
 impl From<Fault> for ApiError {
@@ -151,9 +164,18 @@ impl<'a, 'p> Value<'a, 'p> {
         })
     }
 
-    /// Text; borrowed unless something in it is escaped.
+    /// Text; borrowed unless something in it is escaped. Half of a surrogate pair, which JSON can
+    /// escape and no text can hold, becomes U+FFFD: a client or an engine that cuts text in the middle
+    /// of a character is served nevertheless, as it is where its bytes are passed on.
     pub(crate) fn text(self) -> Result<Cow<'a, str>, Fault> {
-        self.parse::<Text<'a>>("a string").map(|text| text.0)
+        let text = self.parse::<Text<'a>>("a string").map(|text| text.0);
+        text.or_else(|fault| {
+            let whole = serde_json::from_str(self.raw).ok();
+            whole
+                .and_then(whole_characters)
+                .map(Cow::Owned)
+                .ok_or(fault)
+        })
     }
 
     pub(crate) fn boolean(self) -> Result<bool, Fault> {
@@ -351,6 +373,39 @@ impl<'a, 'p> Object<'a, 'p> {
 /// Text that is borrowed where it can be.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Text in which halves of surrogate pairs are encoded as if they were characters.
+struct Halves(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Halves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Gather;
+        impl Visitor<'_> for Gather {
+            type Value = Halves;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Halves(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Gather)
+    }
+}
+
+/// The text with U+FFFD, which is as long, in the place of each half.
+fn whole_characters(Halves(mut bytes): Halves) -> Option<String> {
+    for at in 0..bytes.len() {
+        if let Some([0xED, 0xA0..=0xBF, _]) = bytes.get(at..at + 3)
+            && let Some(half) = bytes.get_mut(at..at + 3)
+        {
+            half.copy_from_slice("\u{FFFD}".as_bytes());
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
 
 struct Fields<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>);
 

@@ -79,3 +79,41 @@ fn what_is_written_is_json() {
     let expect = r#"{"text":"a\"b","raw":1.50,"null":null,"object":{"n":1},"list":[{},{"x":0.5}]}"#;
     assert_eq!(String::from_utf8(written).unwrap(), expect);
 }
+
+#[test]
+fn halves_of_characters_are_replaced() {
+    let check = |text: &str, expect: &str| {
+        let value = Value::document(text.as_bytes()).unwrap();
+        assert_eq!(value.text().unwrap(), expect, "{text}");
+    };
+    check(r#""\ud83d\ude00""#, "😀");
+    check(r#""a\ud83d""#, "a\u{FFFD}");
+    check(
+        r#""\ude00\n\ud83dx\ud83d\ud83d\ude00é\ud7ff""#,
+        "\u{FFFD}\n\u{FFFD}x\u{FFFD}😀é\u{D7FF}",
+    );
+    for text in [r#""\ud83""#, r#""\x""#, "\"\n\""] {
+        let value = Value::document(text.as_bytes());
+        assert!(value.and_then(|value| value.text()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn faults_repeat_no_long_values() {
+    let long = "é".repeat(10_000);
+    let text = format!(r#"{{"{long}": "{long}"}}"#);
+    let object = || Value::document(text.as_bytes()).unwrap().object().unwrap();
+    let fault = object().finish().unwrap_err();
+    assert!(fault.field.len() <= 210, "{}", fault.field.len());
+    assert!(fault.message.starts_with("has no counterpart"));
+    let fault = object().fault("x", format!("cannot be `{long}` for other APIs"));
+    assert!(fault.message.starts_with("cannot be `é"), "{fault}");
+    assert!(fault.message.ends_with("é` for other APIs"), "{fault}");
+    assert!(
+        fault.message.contains('…') && fault.message.len() <= 410,
+        "{fault}"
+    );
+    let mut dropped = crate::canonical::Dropped::default();
+    dropped.add(long);
+    assert!(dropped.fields()[0].len() <= 210);
+}

@@ -61,7 +61,7 @@ def mesh(tmp_path_factory):
                 ],
                 "providers": [
                     provider("anthropic", "claude", providers.anthropic.port, key),
-                    provider("openai", "gpt", providers.openai.port, key),
+                    provider("openai", "gpt-5", providers.openai.port, key),
                 ],
             }
         )

@@ -47,13 +47,13 @@ def user(content) -> dict:
 def whole(client, messages: list, **fields):
     """The answer as a whole."""
     fields.setdefault("max_tokens", 1000)
-    return client.messages.create(model="gpt", messages=messages, **fields)
+    return client.messages.create(model="gpt-5", messages=messages, **fields)
 
 
 def streamed(client, messages: list, **fields):
     """The answer as the client's helper puts it together from a stream."""
     fields.setdefault("max_tokens", 1000)
-    with client.messages.stream(model="gpt", messages=messages, **fields) as stream:
+    with client.messages.stream(model="gpt-5", messages=messages, **fields) as stream:
         return stream.get_final_message()
 
 
@@ -75,7 +75,7 @@ class TestAnswer:
     def test_text(self, client, answer):
         message = answer(client, [user("Name rivers.")])
         assert message.type == "message" and message.role == "assistant" and message.id
-        assert message.model == "gpt"
+        assert message.model == "gpt-5"
         (block,) = message.content
         assert block.type == "text" and block.text == TEXT
         assert message.stop_reason == "end_turn" and message.stop_sequence is None
@@ -117,7 +117,7 @@ class TestAnswer:
 
     def test_parsed_into_a_model(self, client, provider):
         message = client.messages.parse(
-            model="gpt", max_tokens=100, messages=[user("play json")], output_format=River
+            model="gpt-5", max_tokens=100, messages=[user("play json")], output_format=River
         )
         assert message.parsed_output == River(river="Danube", length=2850)
         schema = provider.last.body["response_format"]["json_schema"]["schema"]
@@ -125,7 +125,7 @@ class TestAnswer:
 
     def test_text_stream(self, client):
         with client.messages.stream(
-            model="gpt", max_tokens=100, messages=[user("Name rivers.")]
+            model="gpt-5", max_tokens=100, messages=[user("Name rivers.")]
         ) as stream:
             texts = list(stream.text_stream)
             message = stream.get_final_message()
@@ -232,7 +232,7 @@ class TestTools:
             return DEGREES[city]
 
         runner = client.beta.messages.tool_runner(
-            model="gpt",
+            model="gpt-5",
             max_tokens=100,
             messages=[user("play parallel")],
             tools=[weather],
@@ -257,7 +257,7 @@ class TestTools:
 
     def test_arguments_as_they_come(self, client):
         with client.messages.stream(
-            model="gpt", max_tokens=100, messages=[user("play parallel")], tools=[WEATHER]
+            model="gpt-5", max_tokens=100, messages=[user("play parallel")], tools=[WEATHER]
         ) as stream:
             pieces = [event.partial_json for event in stream if event.type == "input_json"]
             message = stream.get_final_message()
@@ -408,7 +408,7 @@ class TestErrors:
     def test_a_thread_that_the_server_would_hold(self, client):
         with pytest.raises(anthropic.BadRequestError) as caught:
             client.beta.messages.create(
-                model="gpt",
+                model="gpt-5",
                 max_tokens=100,
                 messages=[user("Name rivers.")],
                 thread={"type": "create"},
@@ -440,7 +440,7 @@ class TestErrors:
 
     def test_tokens_cannot_be_counted(self, client):
         with pytest.raises(anthropic.APIStatusError) as caught:
-            client.messages.count_tokens(model="gpt", messages=[user("Name rivers.")])
+            client.messages.count_tokens(model="gpt-5", messages=[user("Name rivers.")])
         assert caught.value.status_code < 500
         assert caught.value.body["error"]["message"]
 

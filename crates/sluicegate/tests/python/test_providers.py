@@ -145,7 +145,7 @@ class TestOpenAi:
 
     @staticmethod
     def ask(client, body: dict):
-        body = {"model": "gpt", "messages": [USER], **body}
+        body = {"model": "gpt-5", "messages": [USER], **body}
         return client.post("/chat/completions", body=body, cast_to=dict[str, object])
 
     CALL = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
@@ -202,7 +202,7 @@ class TestOpenAi:
         with pytest.raises(openai.AuthenticationError):
             client.post(
                 "/chat/completions",
-                body={"model": "gpt", "messages": [USER]},
+                body={"model": "gpt-5", "messages": [USER]},
                 cast_to=dict[str, object],
                 options={"headers": {"authorization": ""}},
             )
