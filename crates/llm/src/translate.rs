@@ -20,6 +20,7 @@ use form::Form;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
+use crate::wire::Value;
 pub use stream::{BadStream, StreamTranslator};
 
 /// Two APIs, of which one is to be answered by the other.
@@ -80,6 +81,16 @@ impl Way {
             return Some(Self::PassedOn);
         }
         Pair::of(client, dialect).map(Self::Translated)
+    }
+}
+
+/// The one item of a list: Google answers with errors in one, at the paths of its own API and of
+/// OpenAI's.
+fn alone(body: &[u8]) -> Option<&[u8]> {
+    let list = Value::document(body).ok().filter(|body| body.is_list())?;
+    match *list.list(|item| Ok(item.raw())).ok()? {
+        [item] => Some(item.as_bytes()),
+        _ => None,
     }
 }
 
@@ -153,6 +164,7 @@ impl Pair {
     #[must_use]
     pub fn error(self, body: &[u8]) -> Option<UpstreamError> {
         let api = self.upstream.api();
+        let body = alone(body).unwrap_or(body);
         let mut tap = PlainTap::new(api);
         tap.feed(body);
         tap.finish().error.or_else(|| match api.dialect {

@@ -190,6 +190,16 @@ impl StreamDecoder {
     }
 }
 
+impl StreamDecoder {
+    /// The bytes have broken off, which in an API without an event that ends a stream may be behind
+    /// its end.
+    pub(super) fn break_off(&mut self, emit: &mut dyn FnMut(Event<'_>)) {
+        if let Self::GeminiContent(decoder) = self {
+            decoder.break_off(emit);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum StreamEncoder {
     OpenAiChat(chat::StreamEncoder),

@@ -117,7 +117,10 @@ impl StreamTranslator {
 
     /// Ends the watch where the bytes broke off.
     pub fn break_off(mut self, out: &mut Vec<Bytes>) -> StreamReport {
-        self.take_last();
+        if self.take_last() {
+            self.decoder
+                .break_off(&mut |event| self.writer.event(&event));
+        }
         self.report(out)
     }
 

@@ -398,3 +398,13 @@ fn proofs_of_other_providers_are_refused() {
     let responses = body("openai-responses-v1");
     assert_eq!(refused(CHAT, Dialect::Anthropic, &responses), "messages");
 }
+
+#[test]
+fn errors_in_a_list_are_read() {
+    let body = br#"[{"error": {"code": 429, "message": "later", "status": "RESOURCE_EXHAUSTED"}}]"#;
+    for (client, dialect) in [(CHAT, Dialect::Gemini), (MESSAGES, Dialect::OpenAi)] {
+        let error = pair(client, dialect).error(body).unwrap();
+        assert_eq!(error.message, "later", "{dialect:?}");
+    }
+    assert_eq!(pair(CHAT, Dialect::Gemini).error(b"[]"), None);
+}

@@ -168,6 +168,15 @@ impl<'a> Candidate<'a> {
 }
 
 impl<'a> Said<'a> {
+    /// Whether a client has more of the answer by it.
+    pub(super) fn is_heard(&self) -> bool {
+        match self {
+            Self::Text { text, .. } => !text.is_empty(),
+            Self::Call { .. } | Self::Media(_) => true,
+            Self::Nothing => false,
+        }
+    }
+
     fn read(value: Value<'a, '_>) -> Result<Self, Fault> {
         let mut fields = Proto::read(value)?;
         let thought = fields

@@ -31,6 +31,8 @@ struct Choice {
     open: Option<Kind>,
     has_calls: bool,
     finish: Option<Finish<'static>>,
+    /// It has said something behind the reason to finish, as it does where every event has one.
+    went_on: bool,
 }
 
 /// What the open part of a choice is. There is but one, the last of its parts.
@@ -96,6 +98,13 @@ impl StreamDecoder {
         emit(Event::End);
     }
 
+    /// The body has broken off. If each choice has said why it ended, and meant it, nothing is missing.
+    pub(crate) fn break_off(&mut self, emit: &mut dyn FnMut(Event<'_>)) {
+        if self.choices.values().all(|choice| !choice.went_on) {
+            self.end(emit);
+        }
+    }
+
     fn start(
         &mut self,
         fields: &mut Proto<'_, '_>,
@@ -122,6 +131,7 @@ impl StreamDecoder {
 
     fn candidate(&mut self, candidate: Candidate<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         let choice = choice_at(&mut self.choices, candidate.index);
+        choice.went_on |= choice.finish.is_some() && candidate.said.iter().any(Said::is_heard);
         for said in candidate.said {
             match said {
                 Said::Text {

@@ -240,3 +240,34 @@ fn contents_become_a_chat() {
         3
     );
 }
+
+/// The end of such a stream is that of the connection; one that is reset may have said all before.
+#[test]
+fn a_stream_that_breaks_off_behind_its_end_is_whole() {
+    let event = |text: &str, finish: Option<&str>| {
+        let mut candidate = json!({"index": 0, "content": {"parts": [{"text": text}]}});
+        if let Some(finish) = finish {
+            candidate["finishReason"] = finish.into();
+        }
+        format!(
+            "data: {}\n\n",
+            json!({"responseId": "r", "candidates": [candidate]})
+        )
+    };
+    let check = |events: &[String], expect: Ended| {
+        let between = pair(CHAT, Dialect::Gemini);
+        let mut translator = StreamTranslator::new(between, None, 1, false, 7);
+        let mut out = Vec::new();
+        translator.feed(events.concat().into(), &mut out).unwrap();
+        let report = translator.break_off(&mut out);
+        assert_eq!(report.ended, expect, "{events:?}");
+        let whole = String::from_utf8(out.concat()).unwrap().contains("[DONE]");
+        assert_eq!(whole, expect == Ended::Complete);
+    };
+    let stop = Some("STOP");
+    check(&[event("a", None), event("b", stop)], Ended::Complete);
+    check(&[event("a", stop), event("", stop)], Ended::Complete);
+    check(&[event("a", None)], Ended::Truncated);
+    // Says in each event that it is the last.
+    check(&[event("a", stop), event("b", stop)], Ended::Truncated);
+}
