@@ -173,6 +173,17 @@ pub(crate) fn fit_head(head: &mut Parts, content_type: &'static str) {
     head.headers.insert(CONTENT_TYPE, content_type);
 }
 
+/// Adds what clients of `client` read of their limits, as far as the answer tells it.
+pub(crate) fn tell_limits(client: Dialect, head: &mut Parts) {
+    let value = |name: &str| head.headers.get(name)?.to_str().ok();
+    let told = llm::limits::headers_for(client, value, now());
+    for (name, value) in told {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            head.headers.insert(name, value);
+        }
+    }
+}
+
 /// An error answer in the client's dialect.
 pub(crate) fn error(pair: Pair, client: Dialect, head: &mut Parts, body: &[u8]) -> Bytes {
     let error = pair.error(body).unwrap_or_else(|| UpstreamError {

@@ -18,6 +18,7 @@ pub mod event_stream;
 pub mod frames;
 mod gemini;
 mod json;
+pub mod limits;
 pub mod models;
 mod openai;
 mod percent;

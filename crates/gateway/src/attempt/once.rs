@@ -221,6 +221,9 @@ async fn judge(
     response: Response<UpstreamBody>,
 ) -> Result<(http::response::Parts, Held), Wrong> {
     let (mut head, body) = response.into_parts();
+    if let (Some(_), Some(api)) = (pair, routed.api()) {
+        translation::tell_limits(api.dialect, &mut head);
+    }
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if switching && outbound::upgrade(routed, &candidate.target.backend).is_none() {
         return Err(Wrong::new(Reason::Protocol));

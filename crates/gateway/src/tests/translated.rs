@@ -326,3 +326,36 @@ async fn a_header_that_asks_for_more_is_listed() {
         "{got}"
     );
 }
+
+/// Clients slow down by what headers say of their limits.
+#[tokio::test]
+async fn limits_are_told_in_the_dialect_of_the_client() {
+    let limited = |status: &str, body: &str, headers: &str| {
+        let plain = answer(status, "application/json", body);
+        plain.replace(
+            "connection: close\r\n",
+            &format!("connection: close\r\n{headers}"),
+        )
+    };
+    let theirs = "x-ratelimit-remaining-requests: 7\r\nx-request-id: req_theirs\r\n";
+    let upstream = Upstream::answering(limited("200 OK", COMPLETION, theirs)).await;
+    let (got, _) = ask(&upstream, &message(false)).await;
+    assert!(
+        got.contains("anthropic-ratelimit-requests-remaining: 7\r\n"),
+        "{got}"
+    );
+    assert!(got.contains("\r\nrequest-id: req_theirs\r\n"), "{got}");
+    assert!(!got.contains("x-request-id: req_theirs"), "{got}");
+
+    let theirs = "anthropic-ratelimit-requests-remaining: 0\r\nretry-after: 3\r\n";
+    let busy = r#"{"type":"error","error":{"type":"rate_limit_error","message":"later"}}"#;
+    let busy = limited("429 Too Many Requests", busy, theirs);
+    let upstream = Upstream::answering(busy).await;
+    let (got, _) = ask(&upstream, &chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 429"), "{got}");
+    assert!(
+        got.contains("x-ratelimit-remaining-requests: 0\r\n"),
+        "{got}"
+    );
+    assert!(got.contains("retry-after: 3\r\n"), "{got}");
+}

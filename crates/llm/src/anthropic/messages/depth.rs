@@ -165,8 +165,8 @@ const fn budget_of(effort: Effort) -> u64 {
 /// The effort nearest to a budget.
 const fn effort_of(budget: u64) -> Effort {
     match budget {
-        ..=4096 => Effort::Low,
-        ..=16_384 => Effort::Medium,
+        0..=4096 => Effort::Low,
+        4097..=16_384 => Effort::Medium,
         _ => Effort::High,
     }
 }
