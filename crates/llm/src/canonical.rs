@@ -16,6 +16,7 @@ mod calls;
 mod event;
 mod request;
 mod response;
+mod token;
 
 pub(crate) use calls::tell_apart;
 pub(crate) use event::{Delta, Event, Opening, StreamTerms};
@@ -24,6 +25,7 @@ pub(crate) use request::{
     Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 pub(crate) use response::{Choice, Finish, Response};
+pub(crate) use token::Token;
 
 /// Names that are kept, and bytes of one; nobody reads more.
 const MAX_NAMED: usize = 64;

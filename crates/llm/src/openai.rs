@@ -7,6 +7,7 @@
 pub(crate) mod chat;
 mod figures;
 pub(crate) mod responses;
+mod token;
 
 use crate::json::any_quoted;
 use bytes::Bytes;

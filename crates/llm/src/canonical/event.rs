@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::Finish;
+use super::{Finish, Token};
 use crate::response::{UpstreamError, Usage};
 
 /// Something that happens in a stream.
@@ -33,6 +33,8 @@ pub(crate) enum Event<'a> {
     },
     /// A part is complete.
     Close { choice: u32, part: u32 },
+    /// How probable the tokens of its text were that came last.
+    Tokens { choice: u32, tokens: Vec<Token<'a>> },
     /// A choice is complete.
     Finish { choice: u32, finish: Finish<'a> },
     /// Tokens used so far. Later figures replace earlier ones, class by class.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Part;
+use super::{Part, Token};
 use crate::response::Usage;
 
 /// A whole answer.
@@ -22,6 +22,8 @@ pub(crate) struct Response<'a> {
 pub(crate) struct Choice<'a> {
     pub(crate) parts: Vec<Part<'a>>,
     pub(crate) finish: Option<Finish<'a>>,
+    /// How probable the tokens of its text were, where that was asked for.
+    pub(crate) tokens: Vec<Token<'a>>,
 }
 
 /// Why the model stopped.

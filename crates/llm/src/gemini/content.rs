@@ -23,6 +23,7 @@ mod encode_response;
 mod encode_stream;
 mod piece;
 mod schema;
+mod token;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,8 @@ mod tests;
 
 use std::borrow::Cow;
 
-use crate::canonical::{Content, Finish, Part, Reasoning};
+use crate::canonical::{Content, Finish, Part, Reasoning, Token};
+use crate::openai::token;
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{Fault, Object, ObjectWriter, Value};
 
@@ -297,6 +298,8 @@ enum Kind<'a> {
 struct Piece<'a> {
     is_refusal: bool,
     text: Cow<'a, str>,
+    /// How probable its tokens were.
+    tokens: Vec<Token<'a>>,
 }
 
 impl<'a> Item<'a> {
@@ -328,6 +331,13 @@ impl<'a> Item<'a> {
             encrypted: Some(proof.write().into()),
         };
         Some(Item::new(response, part, kind))
+    }
+
+    fn pieces(&mut self) -> &mut [Piece<'a>] {
+        match &mut self.kind {
+            Kind::Message(pieces) => pieces,
+            Kind::Call { .. } | Kind::Reasoning { .. } => &mut [],
+        }
     }
 
     fn is_message(&self) -> bool {
@@ -380,16 +390,16 @@ impl Piece<'_> {
             o.value("type", "refusal");
             o.value("refusal", &self.text);
         } else {
-            write_output_text(o, &self.text);
+            write_output_text(o, &self.text, &self.tokens);
         }
     }
 }
 
-fn write_output_text(o: &mut ObjectWriter<'_>, text: &str) {
+fn write_output_text(o: &mut ObjectWriter<'_>, text: &str, tokens: &[Token<'_>]) {
     o.value("type", "output_text");
     o.value("text", text);
     o.list("annotations", |_| {});
-    o.list("logprobs", |_| {});
+    o.list("logprobs", |list| token::write(tokens, list));
 }
 
 fn write_summary(o: &mut ObjectWriter<'_>, text: &str) {

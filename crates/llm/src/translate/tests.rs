@@ -408,3 +408,129 @@ fn errors_in_a_list_are_read() {
     }
     assert_eq!(pair(CHAT, Dialect::Gemini).error(b"[]"), None);
 }
+
+fn probable(text: &str, log: f64) -> Value {
+    let bytes: Vec<u8> = text.bytes().collect();
+    json!({"token": text, "logprob": log, "bytes": bytes})
+}
+
+/// Two tokens with their alternatives, as OpenAI writes them.
+fn log_probabilities() -> Value {
+    let with = |text, log, other| {
+        let mut token = probable(text, log);
+        token["top_logprobs"] = json!([probable(text, log), probable(other, -2.5)]);
+        token
+    };
+    json!([with("He", -0.5, "Hi"), with("y", -0.25, "é")])
+}
+
+/// The same, as Google does.
+fn logprobs_result() -> Value {
+    let one = |text: &str, log: f64| json!({"token": text, "logProbability": log});
+    json!({
+        "chosenCandidates": [one("He", -0.5), one("y", -0.25)],
+        "topCandidates": [
+            {"candidates": [one("He", -0.5), one("Hi", -2.5)]},
+            {"candidates": [one("y", -0.25), one("é", -2.5)]},
+        ],
+    })
+}
+
+const GENERATE: Api = Api {
+    dialect: Dialect::Gemini,
+    operation: crate::Operation::ChatCompletions,
+};
+
+#[test]
+fn log_probabilities_are_carried_over() {
+    let ours = log_probabilities();
+    let google = json!({"responseId": "r", "modelVersion": "g", "candidates": [{
+        "index": 0, "finishReason": "STOP", "logprobsResult": logprobs_result(),
+        "content": {"role": "model", "parts": [{"text": "Hey"}]},
+    }]});
+    let chat = answer(CHAT, Dialect::Gemini, &google);
+    assert_eq!(
+        chat["choices"][0]["logprobs"],
+        json!({"content": ours, "refusal": null})
+    );
+    let response = answer(Api::RESPONSES, Dialect::Gemini, &google);
+    assert_eq!(response["output"][0]["content"][0]["logprobs"], ours);
+    let openai = json!({"id": "c", "model": "m", "choices": [{
+        "index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hey"},
+        "logprobs": {"content": ours, "refusal": null},
+    }]});
+    let content = answer(GENERATE, Dialect::OpenAi, &openai);
+    assert_eq!(
+        content["candidates"][0]["logprobsResult"],
+        logprobs_result()
+    );
+    // What is no such list is worth no failure.
+    let mut broken = openai.clone();
+    broken["choices"][0]["logprobs"]["content"][1]["token"] = 1.into();
+    let content = answer(GENERATE, Dialect::OpenAi, &broken);
+    assert!(content["candidates"][0].get("logprobsResult").is_none());
+    let asked = json!({"model": "m", "input": "hi", "include": ["message.output_text.logprobs"]});
+    let (contents, dropped) = request(Api::RESPONSES, Dialect::Gemini, &asked);
+    assert_eq!(contents["generationConfig"]["responseLogprobs"], true);
+    assert!(dropped.is_empty(), "{dropped:?}");
+}
+
+#[test]
+fn log_probabilities_are_streamed() {
+    let frames = |written: &str| -> Vec<Value> {
+        let data = written
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "));
+        data.filter_map(|data| serde_json::from_str(data).ok())
+            .collect()
+    };
+    let google = json!({"responseId": "r", "candidates": [{
+        "index": 0, "finishReason": "STOP", "logprobsResult": logprobs_result(),
+        "content": {"role": "model", "parts": [{"text": "Hey"}]},
+    }]});
+    let google = format!("data: {google}\n\n");
+    let (written, _) = stream(CHAT, Dialect::Gemini, &google, 7);
+    let chunks = frames(&written);
+    let told: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0].get("logprobs"))
+        .collect();
+    assert_eq!(
+        told,
+        [&json!({"content": log_probabilities(), "refusal": null})]
+    );
+    let (written, report) = stream(Api::RESPONSES, Dialect::Gemini, &google, 7);
+    assert_eq!(report.ended, Ended::Complete);
+    let events = frames(&written);
+    let of = |kind: &str| {
+        events
+            .iter()
+            .rev()
+            .find(|event| event["type"] == kind)
+            .unwrap()
+    };
+    let ours = log_probabilities();
+    assert_eq!(of("response.output_text.delta")["logprobs"], ours);
+    assert_eq!(of("response.output_text.done")["logprobs"], ours);
+    let whole = &of("response.completed")["response"]["output"][0]["content"][0];
+    assert_eq!(whole["logprobs"], ours);
+    let chat = json!({"id": "c", "model": "m", "choices": [{
+        "index": 0, "delta": {"content": "Hey"}, "logprobs": {"content": ours},
+    }]});
+    let chat = [
+        chat,
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+    ];
+    let chat = chat.iter().map(|chunk| format!("data: {chunk}\n\n"));
+    let chat = chat.collect::<String>() + "data: [DONE]\n\n";
+    let mut translator =
+        StreamTranslator::new(pair(GENERATE, Dialect::OpenAi), Some("alt=sse"), 1, true, 7);
+    let mut out = Vec::new();
+    translator.feed(chat.into(), &mut out).unwrap();
+    translator.finish(&mut out);
+    let chunks = frames(&String::from_utf8(out.concat()).unwrap());
+    let told = chunks
+        .iter()
+        .find_map(|chunk| chunk["candidates"][0].get("logprobsResult"));
+    assert_eq!(told, Some(&logprobs_result()));
+}

@@ -25,7 +25,11 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
     let mut response = Response {
         id: object.text("id")?.unwrap_or_default(),
         model: object.text("model")?.unwrap_or_default(),
-        choices: vec![Choice { parts, finish }],
+        choices: vec![Choice {
+            parts,
+            finish,
+            ..Choice::default()
+        }],
         ..Response::default()
     };
     object.take("usage", |usage| {

@@ -158,8 +158,9 @@ impl StreamEncoder {
             Event::Ping => frame(out, "ping", |_| {}),
             Event::End => self.end(out),
             Event::Error(error) => self.error(error, out),
-            // Of a further choice.
-            Event::Open { .. }
+            // Of a further choice, or what has no place here.
+            Event::Tokens { .. }
+            | Event::Open { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
             | Event::Finish { .. } => {}

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::decode_request::{proof, prove, take_signature};
-use super::{Proof, Proto, kind_of};
+use super::{Proof, Proto, kind_of, token};
 use crate::canonical::{
-    Choice, Content, Finish, Media, Part, Reasoning, Response, Source, ToolCall,
+    Choice, Content, Finish, Media, Part, Reasoning, Response, Source, Token, ToolCall,
 };
 use crate::response::Usage;
 use crate::wire::{Fault, Value};
@@ -44,20 +44,25 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
 
 fn blocked_choice(finish: Finish<'_>) -> Choice<'_> {
     Choice {
-        parts: Vec::new(),
         finish: Some(finish),
+        ..Choice::default()
     }
 }
 
 fn choice<'a>(candidate: Candidate<'a>, answer: &str, calls: &mut usize) -> Choice<'a> {
     let mut parts = Vec::new();
     let mut has_calls = false;
+    let tokens = candidate.tokens;
     for said in candidate.said {
         has_calls |= matches!(said, Said::Call { .. });
         add(said, answer, calls, &mut parts);
     }
     let finish = candidate.finish.map(|finish| calls_for(finish, has_calls));
-    Choice { parts, finish }
+    Choice {
+        parts,
+        finish,
+        tokens,
+    }
 }
 
 /// Models that want tools called only say that they are done.
@@ -129,6 +134,7 @@ pub(super) struct Candidate<'a> {
     pub(super) index: u32,
     pub(super) said: Vec<Said<'a>>,
     pub(super) finish: Option<Finish<'a>>,
+    pub(super) tokens: Vec<Token<'a>>,
 }
 
 /// A part of an answer.
@@ -159,7 +165,10 @@ impl<'a> Candidate<'a> {
             content.take("parts", |parts| parts.list(Said::read))
         })?;
         let finish = fields.text("finishReason")?;
+        // Worth no failure.
+        let tokens = fields.take("logprobsResult", token::read).ok().flatten();
         Ok(Self {
+            tokens: tokens.unwrap_or_default(),
             index: u32::try_from(index).map_err(|_| fields.fault("index", "is too large"))?,
             said: said.flatten().unwrap_or_default(),
             finish: finish.and_then(finish_of),

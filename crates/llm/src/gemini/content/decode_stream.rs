@@ -152,6 +152,12 @@ impl StreamDecoder {
                 Said::Media(_) | Said::Nothing => {}
             }
         }
+        if !candidate.tokens.is_empty() {
+            emit(Event::Tokens {
+                choice: candidate.index,
+                tokens: candidate.tokens,
+            });
+        }
         if let Some(finish) = candidate.finish {
             choice.finish = Some(owned(finish));
         }

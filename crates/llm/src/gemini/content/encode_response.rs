@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Proof;
 use super::piece::{Blob, Piece, piece_of_call};
+use super::{Proof, token};
 use crate::canonical::{Choice, Content, Finish, Reasoning, Response, Source};
 use crate::response::Usage;
 use crate::wire::{ObjectWriter, object};
@@ -47,6 +47,7 @@ fn candidate(o: &mut ObjectWriter<'_>, index: usize, choice: &Choice<'_>) {
     });
     o.maybe("finishReason", reason);
     o.value("index", index);
+    token::write(&choice.tokens, o);
 }
 
 /// A part as it is written, if it says anything; the reason to finish if it cannot be written.

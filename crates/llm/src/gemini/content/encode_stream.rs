@@ -4,9 +4,9 @@
 //! with it the signature; so its arguments are gathered, up to a bound. Why the model stopped and
 //! the figures stand in the last event, which is held until the end for that.
 
-use super::Proof;
 use super::encode_response::{MALFORMED_CALL, finish_reason, identity, usage};
 use super::piece::{Piece, arguments};
+use super::{Proof, token};
 use crate::canonical::{Delta, Event, Opening, StreamTerms};
 use crate::gemini::status_name;
 use crate::response::{UpstreamError, Usage};
@@ -127,6 +127,14 @@ impl StreamEncoder {
                 delta,
             } => self.delta(*choice, *part, delta, out),
             Event::Close { choice, part } => self.close(*choice, *part, out),
+            Event::Tokens { choice, tokens } => self.chunk(out, |o| {
+                o.list("candidates", |l| {
+                    l.object(|o| {
+                        o.value("index", choice);
+                        token::write(tokens, o);
+                    });
+                });
+            }),
             Event::Finish { choice, finish } => self.finish(*choice, finish_reason(finish)),
             Event::Usage(usage) => self.usage.get_or_insert_default().update(*usage),
             // Clients read every line of a stream as data: there is none that means nothing.

@@ -2,8 +2,8 @@
 
 use super::decode_request::{reasoning, tool_call};
 use super::parts::Rest;
-use crate::canonical::{Choice, Content, Finish, Part, Response};
-use crate::openai;
+use crate::canonical::{Choice, Content, Finish, Part, Response, Token};
+use crate::openai::{self, token};
 use crate::wire::{Fault, Object, Value};
 
 /// Reads an answer.
@@ -33,6 +33,7 @@ fn choice<'a>(value: Value<'a, '_>) -> Result<(u64, Choice<'a>), Fault> {
         .unwrap_or_default();
     let finish = object.text("finish_reason")?;
     let choice = Choice {
+        tokens: tokens(&mut object),
         parts: object.require("message", |value| answered(&mut value.object()?))?,
         finish: finish.map(finish_of),
     };
@@ -68,4 +69,17 @@ pub(super) fn finish_of(name: std::borrow::Cow<'_, str>) -> Finish<'_> {
         "content_filter" => Finish::ContentFilter,
         _ => Finish::Other(name),
     }
+}
+
+/// The tokens of a choice: of its text, else of its refusal. They are worth no failure.
+pub(super) fn tokens<'a>(choice: &mut Object<'a, '_>) -> Vec<Token<'a>> {
+    let tokens = choice.take("logprobs", |value| {
+        let mut known = value.object()?;
+        let text = known.take("content", token::read)?.unwrap_or_default();
+        if !text.is_empty() {
+            return Ok(text);
+        }
+        Ok(known.take("refusal", token::read)?.unwrap_or_default())
+    });
+    tokens.ok().flatten().unwrap_or_default()
 }

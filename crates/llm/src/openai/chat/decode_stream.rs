@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::decode_request::reasoning;
-use super::decode_response::finish_of;
+use super::decode_response::{finish_of, tokens};
 use super::parts::{Rest, google_signature};
 use crate::canonical::{Delta, Event, Opening, Reasoning};
 use crate::openai;
@@ -172,6 +172,13 @@ impl Choice {
             return Ok(());
         }
         choice.take("delta", |value| self.delta(&mut value.object()?, emit))?;
+        let tokens = tokens(&mut choice);
+        if !tokens.is_empty() {
+            emit(Event::Tokens {
+                choice: self.index,
+                tokens,
+            });
+        }
         if let Some(reason) = choice.text("finish_reason")?.filter(|r| !r.is_empty()) {
             self.finished = true;
             self.close_text(emit);

@@ -1,6 +1,7 @@
 //! To a chat completion.
 
-use crate::canonical::{Choice, Content, Finish, Part, Reasoning, Response, ToolCall};
+use crate::canonical::{Choice, Content, Finish, Part, Reasoning, Response, Token, ToolCall};
+use crate::openai::token;
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, object};
 
@@ -26,9 +27,18 @@ pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
 fn write_choice(index: usize, choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
     o.value("index", index);
     o.object("message", |o| write_message(&choice.parts, o));
-    o.null("logprobs");
+    if choice.tokens.is_empty() {
+        o.null("logprobs");
+    } else {
+        o.object("logprobs", |o| write_tokens(&choice.tokens, o));
+    }
     let finish = choice.finish.as_ref().map(finish_name);
     o.value("finish_reason", finish.unwrap_or("stop"));
+}
+
+pub(super) fn write_tokens(tokens: &[Token<'_>], o: &mut ObjectWriter<'_>) {
+    o.list("content", |list| token::write(tokens, list));
+    o.null("refusal");
 }
 
 fn write_message(parts: &[Part<'_>], o: &mut ObjectWriter<'_>) {

@@ -1,7 +1,9 @@
 //! To the chunks of a chat completion.
 
-use super::encode_response::{finish_name, write_detail, write_signature, write_usage};
-use crate::canonical::{Delta, Event, Opening, Reasoning, StreamTerms};
+use super::encode_response::{
+    finish_name, write_detail, write_signature, write_tokens, write_usage,
+};
+use crate::canonical::{Delta, Event, Opening, Reasoning, StreamTerms, Token};
 use crate::error::{ApiError, ErrorKind};
 use crate::openai::{END_OF_STREAM, error_body};
 use crate::response::{UpstreamError, Usage};
@@ -70,6 +72,7 @@ impl StreamEncoder {
                 delta,
             } => self.delta(*choice, *part, delta, out),
             Event::Close { choice, part } => self.close(*choice, *part, out),
+            Event::Tokens { choice, tokens } => self.tokens(*choice, tokens, out),
             Event::Finish { choice, finish } => {
                 self.begin(*choice, out);
                 let reason = Some(finish_name(finish));
@@ -195,6 +198,20 @@ impl StreamEncoder {
         if choice.calls.get(number).is_some_and(|(_, given)| !given) {
             self.write_arguments(index, number, "{}", out);
         }
+    }
+
+    fn tokens(&mut self, index: u32, tokens: &[Token<'_>], out: &mut Vec<u8>) {
+        self.begin(index, out);
+        self.frame(out, |o| {
+            o.list("choices", |list| {
+                list.object(|o| {
+                    o.value("index", index);
+                    o.object("delta", |_| {});
+                    o.object("logprobs", |o| write_tokens(tokens, o));
+                    o.null("finish_reason");
+                });
+            });
+        });
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

@@ -429,6 +429,10 @@ fn owned(event: Event<'_>) -> Event<'static> {
         },
         Event::Close { choice, part } => Event::Close { choice, part },
         Event::Usage(usage) => Event::Usage(usage),
+        Event::Tokens { choice, tokens } => Event::Tokens {
+            choice,
+            tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
+        },
         Event::Ping => Event::Ping,
         Event::End => Event::End,
         Event::Error(error) => Event::Error(error),
@@ -454,6 +458,10 @@ fn short(event: &Event<'_>) -> String {
         Event::Close { part, .. } => format!("{part} end"),
         Event::Finish { choice, finish } => format!("finish {choice} {finish:?}"),
         Event::Usage(usage) => format!("usage {:?} {:?}", usage.input, usage.output),
+        Event::Tokens { tokens, .. } => {
+            let texts: String = tokens.iter().map(|token| &*token.text).collect();
+            format!("tokens {texts}")
+        }
         Event::Ping => "ping".to_owned(),
         Event::End => "end".to_owned(),
         Event::Error(error) => format!("error {}", error.message),

@@ -14,6 +14,9 @@ const STATELESS: &str = "needs state or services that this gateway does not have
 /// What proves reasoning, as `include` names it.
 const PROOF: &str = "reasoning.encrypted_content";
 
+/// How probable tokens were, likewise.
+const LOG_PROBABILITIES: &str = "message.output_text.logprobs";
+
 /// Fields that refer to what OpenAI's servers keep.
 const STATE: [&str; 4] = [
     "previous_response_id",
@@ -96,6 +99,10 @@ fn truncation(value: Value<'_, '_>) -> Result<(), Fault> {
 /// Fields that may ask for what is the case anyway: nothing is kept, and what proves reasoning is in
 /// the answer.
 fn add_unless_granted<'a>(fields: &mut Object<'a, '_>, request: &mut Request<'a>) {
+    let wanted = fields.peek("include").unwrap_or_default();
+    if request.log_probabilities.is_none() && wanted.contains(LOG_PROBABILITIES) {
+        request.log_probabilities = given("include", Some(0));
+    }
     let mut add = |name: &'static str, is_granted: fn(&str) -> bool| {
         let asked = fields.opaque(name).filter(|raw| !is_granted(raw));
         request.rest.extend(asked.map(|raw| (name.into(), raw)));
@@ -104,7 +111,8 @@ fn add_unless_granted<'a>(fields: &mut Object<'a, '_>, request: &mut Request<'a>
     add("include", |raw| {
         let list = Value::document(raw.as_bytes());
         let names = list.and_then(|list| list.list(|name| name.text()));
-        names.is_ok_and(|names| names.iter().all(|name| name == PROOF))
+        let is_known = |name: &Cow<'_, str>| name == PROOF || name == LOG_PROBABILITIES;
+        names.is_ok_and(|names| names.iter().all(is_known))
     });
 }
 

@@ -3,7 +3,8 @@
 use super::{
     FAILED, Proof, add_reasoning, lenient, lenient_text, paragraphs, read_finish, read_usage,
 };
-use crate::canonical::{Choice, Content, Part, Response, ToolCall};
+use crate::canonical::{Choice, Content, Part, Response, Token, ToolCall};
+use crate::openai::token;
 use crate::wire::{Fault, Object, Value};
 
 /// Reads an answer. One that failed is a fault, which says why.
@@ -14,9 +15,12 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
         return Err(failure(&mut fields));
     }
     let reason = incomplete_reason(&mut fields);
-    let mut parts = Vec::new();
+    let (mut parts, mut tokens) = (Vec::new(), Vec::new());
     fields.require("output", |output| {
-        output.each(|value| item(value, &mut parts))
+        output.each(|value| {
+            tokens.extend(tokens_of(value));
+            item(value, &mut parts)
+        })
     })?;
     let any = |wanted: fn(&Content<'_>) -> bool| parts.iter().any(|part| wanted(&part.content));
     let called = any(|content| matches!(content, Content::ToolCall(_)));
@@ -29,6 +33,7 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
         choices: vec![Choice {
             finish: Some(read_finish(status, reason, called, refused)),
             parts,
+            tokens,
         }],
         usage: lenient(&mut fields, "usage", read_usage),
         service_tier: lenient_text(&mut fields, "service_tier"),
@@ -80,6 +85,24 @@ pub(super) fn item<'a>(value: Value<'a, '_>, parts: &mut Vec<Part<'a>>) -> Resul
         _ => {}
     }
     Ok(())
+}
+
+/// How probable the tokens of a message's text were. That is worth no failure.
+fn tokens_of<'a>(item: Value<'a, '_>) -> Vec<Token<'a>> {
+    let mut tokens = Vec::new();
+    let read = item.object().and_then(|mut item| {
+        item.take("content", |content| {
+            content.each(|part| {
+                let known = part.object()?.take("logprobs", token::read)?;
+                tokens.extend(known.unwrap_or_default());
+                Ok(())
+            })
+        })
+    });
+    if read.is_err() {
+        tokens.clear();
+    }
+    tokens
 }
 
 /// A content part of a message, if it is one of those that we know.

@@ -95,8 +95,6 @@ fn note(request: &Request<'_>, dropped: &mut Dropped) {
     dropped.hint(request.frequency_penalty.as_ref());
     dropped.hint(request.presence_penalty.as_ref());
     dropped.hint(request.seed.as_ref());
-    // They could be asked for, but the answer would have no place for them on its way back.
-    dropped.hint(request.log_probabilities.as_ref());
     if let Some(Given {
         field,
         value: Thinking::Budget(_),
@@ -522,9 +520,17 @@ fn write_thinking(o: &mut ObjectWriter<'_>, request: &Request<'_>) {
             o.maybe_raw("summary", summary);
         });
     }
-    if thinks(thinking) {
-        o.list("include", |l| l.value("reasoning.encrypted_content"));
+    let probable = value(&request.log_probabilities);
+    let included = [
+        thinks(thinking).then_some("reasoning.encrypted_content"),
+        probable.map(|_| "message.output_text.logprobs"),
+    ];
+    if included.iter().any(Option::is_some) {
+        o.list("include", |l| {
+            included.iter().flatten().for_each(|name| l.value(name));
+        });
     }
+    o.maybe("top_logprobs", probable.filter(|top| **top > 0));
 }
 
 /// The name of an effort; a model that is to find its own is told none.

@@ -12,6 +12,11 @@ pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
     for (number, part) in (0..).zip(parts.unwrap_or_default()) {
         add(&mut items, &response.id, number, &part.content);
     }
+    let mut pieces = items.iter_mut().flat_map(Item::pieces);
+    if let (Some(choice), Some(text)) = (choice, pieces.find(|piece| !piece.is_refusal)) {
+        text.tokens.clone_from(&choice.tokens);
+    }
+    drop(pieces);
     let finish = choice.and_then(|choice| choice.finish.as_ref());
     let (status, reason) = outcome(finish, items.iter().any(Item::refuses));
     for item in &mut items {
@@ -65,6 +70,7 @@ fn add_words<'r>(
     let piece = Piece {
         is_refusal,
         text: text.into(),
+        tokens: Vec::new(),
     };
     if let Some(Item {
         kind: Kind::Message(pieces),

@@ -6,7 +6,8 @@ use super::{
     COMPLETED, FAILED, Frame, IN_PROGRESS, INCOMPLETE, Item, Kind, Piece, Proof, outcome,
     write_summary,
 };
-use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms};
+use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms, Token};
+use crate::openai::token;
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{ObjectWriter, append_object};
 
@@ -88,8 +89,10 @@ impl StreamEncoder {
                 delta,
             } => self.delta(*part, delta, out),
             Event::Close { choice: 0, part } => self.close(*part, out),
+            Event::Tokens { choice: 0, tokens } => self.tokens(tokens, out),
             Event::Finish { choice: 0, finish } => self.finish(Some(finish), out),
-            Event::Open { .. }
+            Event::Tokens { .. }
+            | Event::Open { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
             | Event::Finish { .. } => {}
@@ -188,6 +191,7 @@ impl StreamEncoder {
         let piece = Piece {
             is_refusal,
             text: String::new().into(),
+            tokens: Vec::new(),
         };
         let open = Open {
             part,
@@ -282,6 +286,35 @@ impl StreamEncoder {
             && let Some(item) = self.items.get_mut(open.item)
         {
             open.go_on(item, delta, &mut self.sequence, out);
+        }
+    }
+
+    /// Tells of the tokens of the text that is open. There is no event but that of a text which goes
+    /// on, so it goes on by nothing.
+    fn tokens(&mut self, tokens: &[Token<'_>], out: &mut Vec<u8>) {
+        let is_text = |open: &&Open| {
+            let item = self.items.get(open.item).map(|item| &item.kind);
+            matches!(item, Some(Kind::Message(pieces))
+                if pieces.get(open.piece).is_some_and(|piece| !piece.is_refusal))
+        };
+        let Some(open) = self.open.iter().rev().find(is_text).copied() else {
+            return;
+        };
+        if !self.keep(tokens.iter().map(Token::size).sum(), out) {
+            return;
+        }
+        let Some(item) = self.items.get_mut(open.item) else {
+            return;
+        };
+        let name = "response.output_text.delta";
+        write_event(out, &mut self.sequence, name, |o| {
+            open.write_content_place(&item.id, o);
+            o.value("delta", "");
+            o.list("logprobs", |list| token::write(tokens, list));
+        });
+        if let Some(piece) = item.pieces().get_mut(open.piece) {
+            let tokens = tokens.iter().cloned();
+            piece.tokens.extend(tokens.map(Token::into_owned));
         }
     }
 
@@ -540,7 +573,7 @@ impl Open {
             self.write_content_place(id, o);
             o.value(field, &piece.text);
             if !piece.is_refusal {
-                o.list("logprobs", |_| {});
+                o.list("logprobs", |list| token::write(&piece.tokens, list));
             }
         });
         write_event(out, sequence, "response.content_part.done", |o| {

@@ -41,7 +41,11 @@ fn response(parts: Vec<Part<'static>>, finish: Option<Finish<'static>>) -> Respo
     Response {
         id: "msg_1".into(),
         model: "claude".into(),
-        choices: vec![Choice { parts, finish }],
+        choices: vec![Choice {
+            parts,
+            finish,
+            ..Choice::default()
+        }],
         usage: Some(Usage {
             input: Some(3),
             output: Some(7),
@@ -240,6 +244,7 @@ fn only_the_first_choice_is_written() {
     response.choices.push(Choice {
         parts: said("two"),
         finish: Some(Finish::Length),
+        ..Choice::default()
     });
     let expect = answer(json!([{"type": "text", "text": "one"}]), "end_turn");
     assert_json(&encode_response(&response, 1), &expect);

@@ -74,6 +74,10 @@ fn kept(event: Event<'_>) -> Event<'static> {
             },
         },
         Event::Usage(usage) => Event::Usage(usage),
+        Event::Tokens { choice, tokens } => Event::Tokens {
+            choice,
+            tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
+        },
         Event::Ping => Event::Ping,
         Event::End => Event::End,
         Event::Error(error) => Event::Error(error),

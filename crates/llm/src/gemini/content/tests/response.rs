@@ -160,6 +160,7 @@ fn what_other_dialects_answer() {
         let choice = Choice {
             parts,
             finish: Some(finish),
+            ..Choice::default()
         };
         let response = Response {
             choices: vec![choice],

@@ -52,6 +52,7 @@ fn short(event: &Event<'_>) -> String {
         Event::Close { choice, part } => format!("close {choice}.{part}"),
         Event::Finish { choice, finish } => format!("finish {choice} {finish:?}"),
         Event::Usage(usage) => format!("usage {:?} {:?}", usage.input, usage.output),
+        Event::Tokens { choice, tokens } => format!("{choice} tokens {}", tokens.len()),
         Event::Ping => "ping".to_owned(),
         Event::End => "end".to_owned(),
         Event::Error(error) => format!(

@@ -19,6 +19,7 @@ fn answer<'a>(parts: Vec<Content<'a>>, finish: Finish<'static>) -> Response<'a> 
         choices: vec![Choice {
             parts: parts.into_iter().map(Part::new).collect(),
             finish: Some(finish),
+            ..Choice::default()
         }],
         usage: Some(USAGE),
         service_tier: None,

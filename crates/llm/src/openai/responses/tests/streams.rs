@@ -230,6 +230,7 @@ fn a_stream_is_written_and_read() {
         choices: vec![Choice {
             parts: parts.into_iter().map(Part::new).collect(),
             finish: Some(Finish::ToolCalls),
+            ..Choice::default()
         }],
         usage: match usage(3, 4) {
             Event::Usage(usage) => Some(usage),
