@@ -6,6 +6,8 @@ use crate::canonical::{
     Source, StreamTerms, Thinking, ToolChoice,
 };
 
+mod fields;
+
 fn reencoded(request: &Json) -> (Json, Vec<String>) {
     let body = request.to_string();
     let mut dropped = Dropped::default();
@@ -88,110 +90,6 @@ fn spellings_of_other_times_and_servers_are_read() {
         dropped,
         ["top_k", "reasoning_effort", "logit_bias", "verbosity"]
     );
-}
-
-/// What is not understood is listed, wherever it stands.
-#[test]
-fn nothing_is_lost_in_silence() {
-    let check = |request: Json, expect: &[&str]| {
-        assert_eq!(reencoded(&request).1, expect, "{request}");
-    };
-    let say = |message: Json| json!({"model": "m", "messages": [message]});
-    check(
-        ask(
-            json!({"stream": true, "stream_options": {"include_usage": true, "include_obfuscation": false}}),
-        ),
-        &["stream_options.include_obfuscation"],
-    );
-    check(
-        ask(
-            json!({"response_format": {"type": "json_schema", "json_schema":
-            {"name": "n", "schema": {}, "examples": [1]}}}),
-        ),
-        &["response_format.json_schema.examples"],
-    );
-    check(
-        ask(json!({"tool_choice": {"type": "function", "function": {"name": "f", "x": 1}}})),
-        &["tool_choice.function.x"],
-    );
-    check(
-        say(json!({"role": "user", "content": [
-            {"type": "image_url", "image_url": {"url": "https://x.test/a", "format": "image/png"}},
-            {"type": "input_audio", "input_audio": {"data": "AA", "format": "wav", "language": "en"}},
-        ]})),
-        &[
-            "messages.content.image_url.format",
-            "messages.content.input_audio.language",
-        ],
-    );
-    check(
-        say(
-            json!({"role": "assistant", "reasoning_details": [{"type": "reasoning.new", "x": 1}],
-            "tool_calls": [{"id": "1", "index": 0, "type": "function", "by": "me", "function":
-                {"name": "f", "arguments": "{}", "parsed_arguments": {}}}]}),
-        ),
-        &[
-            "messages.reasoning_details",
-            "messages.tool_calls.function.parsed_arguments",
-            "messages.tool_calls.by",
-        ],
-    );
-}
-
-#[test]
-fn media_without_a_place_for_their_name_say_so() {
-    let mut request = decode_request(br#"{"model":"m","messages":[]}"#).unwrap();
-    let part = Content::Media(Media {
-        kind: MediaKind::Document,
-        source: Source::Text("words".into()),
-        name: Some("a title".into()),
-        detail: Some("high".into()),
-    });
-    request.messages.push(crate::canonical::Message {
-        role: Role::User,
-        name: None,
-        parts: vec![crate::canonical::Part::new(part)],
-    });
-    let mut dropped = Dropped::default();
-    encode_request(&request, &mut dropped).unwrap();
-    assert_eq!(dropped.fields(), ["title", "detail"]);
-}
-
-/// Each of the two names is refused or not known somewhere.
-#[test]
-fn the_bound_of_tokens_has_the_name_that_the_server_knows() {
-    let check = |model: &str, field: &str, expect: &str| {
-        let mut request = ask(json!({"model": model}));
-        request[field] = 5.into();
-        let (written, _) = reencoded(&request);
-        assert_eq!(written[expect], 5, "{written}");
-        let other = ["max_tokens", "max_completion_tokens"];
-        let other = other.into_iter().find(|name| *name != expect).unwrap();
-        assert!(written.get(other).is_none(), "{written}");
-    };
-    let (older, newer) = ("max_tokens", "max_completion_tokens");
-    for model in [
-        "gpt-5",
-        "gpt-4o",
-        "o3-mini",
-        "openai/o1",
-        "ft:gpt-4o:us::1",
-        "chatgpt-4o-latest",
-    ] {
-        check(model, older, newer);
-        check(model, newer, newer);
-    }
-    for model in [
-        "m",
-        "gpt-oss-120b",
-        "openai/gpt-oss-20b",
-        "mistral-large",
-        "olmo",
-        "meta/llama-4",
-    ] {
-        check(model, older, older);
-        check(model, newer, newer);
-    }
 }
 
 #[test]
@@ -632,32 +530,6 @@ fn streams_are_read_part_by_part() {
         ],
         &["error broken"],
     );
-}
-
-/// The calls of a conversation are told apart by their ids, so those of two answers must differ.
-#[test]
-fn ids_that_are_made_up_are_of_one_answer() {
-    let ids = |answer: &str| {
-        let call = |index: u32| {
-            json!({"id": answer, "model": "m", "choices": [{"index": 0, "delta": {
-                "tool_calls": [{"index": index, "function": {"name": "f", "arguments": "{}"}}]
-            }}]})
-        };
-        let ids = events(&[call(0), call(1), finish("stop")]);
-        let ids = ids.into_iter().filter_map(|event| match event {
-            Event::Open {
-                opening: Opening::ToolCall { id, .. },
-                ..
-            } => Some(id.into_owned()),
-            _ => None,
-        });
-        ids.collect::<Vec<_>>()
-    };
-    let mut all = [ids("a"), ids("b"), ids("b")].concat();
-    assert!(all.iter().all(|id| id.len() <= 40), "{all:?}");
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), 4, "{all:?}");
 }
 
 #[test]

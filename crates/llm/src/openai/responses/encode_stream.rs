@@ -306,12 +306,7 @@ impl StreamEncoder {
         let Some(item) = self.items.get_mut(open.item) else {
             return;
         };
-        let name = "response.output_text.delta";
-        write_event(out, &mut self.sequence, name, |o| {
-            open.write_content_place(&item.id, o);
-            o.value("delta", "");
-            o.list("logprobs", |list| token::write(tokens, list));
-        });
+        open.write_words(&item.id, Some(tokens), "", &mut self.sequence, out);
         if let Some(piece) = item.pieces().get_mut(open.piece) {
             let tokens = tokens.iter().cloned();
             piece.tokens.extend(tokens.map(Token::into_owned));
@@ -372,13 +367,7 @@ impl StreamEncoder {
     }
 
     fn count(&mut self, usage: &Usage) {
-        let known = self.usage.get_or_insert_default();
-        known.input = usage.input.or(known.input);
-        known.cached_input = usage.cached_input.or(known.cached_input);
-        known.cache_write = usage.cache_write.or(known.cache_write);
-        known.cache_write_hour = usage.cache_write_hour.or(known.cache_write_hour);
-        known.output = usage.output.or(known.output);
-        known.reasoning = usage.reasoning.or(known.reasoning);
+        self.usage.get_or_insert_default().update(*usage);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -443,7 +432,8 @@ impl Open {
             (Kind::Message(pieces), Delta::Text(text)) => {
                 if let Some(piece) = pieces.get_mut(self.piece) {
                     piece.text.to_mut().push_str(text);
-                    self.write_words(id, piece.is_refusal, text, sequence, out);
+                    let tokens = (!piece.is_refusal).then_some(&[][..]);
+                    self.write_words(id, tokens, text, sequence, out);
                 }
             }
             (Kind::Reasoning { summary, .. }, Delta::Text(text)) => {
@@ -474,23 +464,24 @@ impl Open {
         }
     }
 
+    /// Writes more words: of a refusal where there are no `tokens`.
     fn write_words(
         &self,
         id: &str,
-        is_refusal: bool,
+        tokens: Option<&[Token<'_>]>,
         text: &str,
         sequence: &mut u64,
         out: &mut Vec<u8>,
     ) {
-        let name = match is_refusal {
-            true => "response.refusal.delta",
-            false => "response.output_text.delta",
+        let name = match tokens {
+            None => "response.refusal.delta",
+            Some(_) => "response.output_text.delta",
         };
         write_event(out, sequence, name, |o| {
             self.write_content_place(id, o);
             o.value("delta", text);
-            if !is_refusal {
-                o.list("logprobs", |_| {});
+            if let Some(tokens) = tokens {
+                o.list("logprobs", |list| token::write(tokens, list));
             }
         });
     }
