@@ -15,12 +15,12 @@ use bytes::Bytes;
 
 use crate::canonical::{Request, tell_apart};
 use crate::response::{PlainTap, UpstreamError, Usage};
+use crate::wire::Value;
 use crate::{Api, Dialect, openai};
 use form::Form;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
-use crate::wire::Value;
 pub use stream::{BadStream, StreamTranslator};
 
 /// Two APIs, of which one is to be answered by the other.

@@ -13,7 +13,6 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::HeaderName;
 use http_body::Body;
-use smallvec::SmallVec;
 use tokio::io::AsyncWrite;
 
 use crate::http1::{Framing, encode_trailers};
@@ -185,11 +184,14 @@ impl Pieces {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.waiting <= FEW {
-            let mut together = SmallVec::<[u8; FEW]>::new();
+            let mut space = [0; FEW];
+            let mut end = 0;
             for piece in &self.queue {
-                together.extend_from_slice(piece.bytes());
+                let bytes = piece.bytes();
+                space[end..end + bytes.len()].copy_from_slice(bytes);
+                end += bytes.len();
             }
-            return io.poll_write(cx, &together);
+            return io.poll_write(cx, &space[..end]);
         }
         let mut slices = [IoSlice::new(&[]); AT_ONCE];
         for (slice, piece) in slices.iter_mut().zip(&self.queue) {

@@ -188,9 +188,7 @@ impl StreamDecoder {
             Self::GeminiContent(decoder) => decoder.end(emit),
         }
     }
-}
 
-impl StreamDecoder {
     /// The bytes have broken off, which in an API without an event that ends a stream may be behind
     /// its end.
     pub(super) fn break_off(&mut self, emit: &mut dyn FnMut(Event<'_>)) {

@@ -154,7 +154,7 @@ impl StreamEncoder {
                 self.close(|_| true, out);
                 self.finish = Some(owned(finish));
             }
-            Event::Usage(usage) => self.count(usage),
+            Event::Usage(usage) => self.usage.update(*usage),
             Event::Ping => frame(out, "ping", |_| {}),
             Event::End => self.end(out),
             Event::Error(error) => self.error(error, out),
@@ -293,17 +293,6 @@ impl StreamEncoder {
             }
             is_kept
         });
-    }
-
-    /// Figures come class by class.
-    fn count(&mut self, usage: &Usage) {
-        let known = &mut self.usage;
-        known.input = usage.input.or(known.input);
-        known.cached_input = usage.cached_input.or(known.cached_input);
-        known.cache_write = usage.cache_write.or(known.cache_write);
-        known.cache_write_hour = usage.cache_write_hour.or(known.cache_write_hour);
-        known.output = usage.output.or(known.output);
-        known.reasoning = usage.reasoning.or(known.reasoning);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

@@ -31,7 +31,7 @@ pub(crate) fn decode_request<'a>(
     fields.require("contents", |contents| {
         items(contents, |content| {
             let message = message(content, &mut calls)?;
-            messages.extend((!message.parts.is_empty()).then_some(message));
+            add(message, messages);
             Ok(())
         })
     })?;
@@ -50,6 +50,17 @@ pub(crate) fn decode_request<'a>(
     fields.ignore(&["model"]);
     request.rest.extend(fields.0.rest());
     Ok(request)
+}
+
+/// Adds a message. What the model says in a row is one: chats of Google's SDKs keep a content for each
+/// event of a stream, and other APIs want all calls of a turn together, before their results.
+fn add<'a>(mut message: Message<'a>, messages: &mut Vec<Message<'a>>) {
+    match messages.last_mut() {
+        Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
+            last.parts.append(&mut message.parts);
+        }
+        _ => messages.extend((!message.parts.is_empty()).then_some(message)),
+    }
 }
 
 fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {

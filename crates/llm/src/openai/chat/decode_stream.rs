@@ -159,7 +159,27 @@ struct Early {
     signature: Option<String>,
 }
 
+impl Early {
+    fn add(&mut self, (name, arguments): Function<'_>, signature: Option<Cow<'_, str>>) {
+        self.name.push_str(&name.unwrap_or_default());
+        self.arguments.push_str(&arguments.unwrap_or_default());
+        if let Some(signature) = signature {
+            self.signature = Some(signature.into_owned());
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.name.len() + self.arguments.len()
+    }
+}
+
 impl Call {
+    /// Whether its name has come, and what says that no more of the name will.
+    fn can_open(&self) -> bool {
+        let goes_on = self.id.is_some() || !self.early.arguments.is_empty();
+        !self.early.name.is_empty() && goes_on
+    }
+
     fn is_of(&self, number: u64, id: Option<&str>) -> bool {
         let same = |known: &str| id.is_none_or(|id| *id == *known);
         self.number == number && self.id.as_deref().is_none_or(same)
@@ -288,29 +308,19 @@ impl Choice {
         if let Some(more) = &arguments {
             call.arguments.push(more);
         }
-        if call.part.is_none() {
-            call.id = call.id.take().or_else(|| id.map(|id| Box::from(&*id)));
-            call.early.name.push_str(&name.unwrap_or_default());
-            call.early
-                .arguments
-                .push_str(&arguments.unwrap_or_default());
-            if let Some(signature) = signature {
-                call.early.signature = Some(signature.into_owned());
-            }
-            if call.early.name.len() + call.early.arguments.len() > MAX_EARLY {
-                return Err(value.fault("has no name"));
-            }
-            let has_arguments = !call.early.arguments.is_empty();
-            if !call.early.name.is_empty() && (call.id.is_some() || has_arguments) {
-                self.open_call(at, emit);
-            }
+        if call.part.is_some() {
+            let arguments = arguments.map(Delta::Arguments);
+            self.go_on(at, [arguments, signature.map(Delta::Signature)], emit);
             return Ok(());
         }
-        let deltas = [
-            arguments.map(Delta::Arguments),
-            signature.map(Delta::Signature),
-        ];
-        self.go_on(at, deltas, emit);
+        call.id = call.id.take().or_else(|| id.map(|id| Box::from(&*id)));
+        call.early.add((name, arguments), signature);
+        if call.early.size() > MAX_EARLY {
+            return Err(value.fault("has no name"));
+        }
+        if call.can_open() {
+            self.open_call(at, emit);
+        }
         Ok(())
     }
 

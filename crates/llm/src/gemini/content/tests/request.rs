@@ -185,6 +185,28 @@ fn calls_with_and_without_ids() {
     assert!(error.is_error && error.parts == [Part::text("4")]);
 }
 
+/// Chats of Google's SDKs keep what was streamed as one content for each event.
+#[test]
+fn what_a_model_says_in_a_row_is_one_message() {
+    let text = body(&json!({"contents": [
+        {"role": "user", "parts": [{"text": "weather?"}]},
+        {"role": "model", "parts": [{"text": "I will "}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "f"}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "g"}}]},
+        {"role": "model", "parts": [{"text": ""}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": 1}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "g", "response": {"result": 2}}}]},
+    ]}));
+    let request = read(&text);
+    let turns: Vec<_> = request
+        .messages
+        .iter()
+        .map(|message| (message.role, message.parts.len()))
+        .collect();
+    let (user, model) = (Role::User, Role::Assistant);
+    assert_eq!(turns, [(user, 1), (model, 3), (user, 1), (user, 1)]);
+}
+
 #[test]
 fn a_result_may_have_an_image() {
     same_as(
