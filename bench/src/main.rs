@@ -10,6 +10,7 @@ mod answer;
 mod client;
 mod hold;
 mod load;
+mod texts;
 mod upstream;
 
 use clap::{Parser, Subcommand};

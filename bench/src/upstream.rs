@@ -1,6 +1,6 @@
 //! An upstream that answers every request with the same bytes, in the way that it asks for.
 
-use crate::answer::Answer;
+use crate::{answer::Answer, texts::Texts};
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
@@ -14,6 +14,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -79,6 +80,7 @@ async fn respond(
     status: StatusCode,
 ) -> Result<Response<ResponseBody>, hyper::Error> {
     let answer = Answer::asked(request.headers());
+    let texts = Texts::at(request.uri().path());
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
         frame?;
@@ -87,10 +89,13 @@ async fn respond(
         sleep(LATE).await;
     }
     let (content_type, body) = if answer.is_stream() {
-        ("text/event-stream", Either::Right(Chunks::new(answer)))
+        (
+            "text/event-stream",
+            Either::Right(Chunks::new(answer, texts)),
+        )
     } else {
-        let completion = Full::new(Bytes::from_static(COMPLETION.as_bytes()));
-        ("application/json", Either::Left(completion))
+        let whole = Full::new(Bytes::from_static(texts.whole.as_bytes()));
+        ("application/json", Either::Left(whole))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -99,41 +104,6 @@ async fn respond(
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
-
-/// A chat completion of about 1.5 KB.
-const COMPLETION: &str = concat!(
-    r#"{"id":"chatcmpl-8f14e45fceea167a5a36dedd4bea2543","object":"chat.completion","#,
-    r#""created":1764000000,"model":"bench","choices":[{"index":0,"message":{"role":"assistant","#,
-    r#""content":""#,
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea. ",
-    "The river rises in the hills and gathers the rain of a hundred valleys on its way to the sea.",
-    r#"","tool_calls":[]},"logprobs":null,"finish_reason":"stop"}],"#,
-    r#""usage":{"prompt_tokens":310,"total_tokens":562,"completion_tokens":252}}"#,
-);
-
-const CHUNK: &str = concat!(
-    r#"data: {"id":"chatcmpl-8f14e45fceea167a5a36dedd4bea2543","object":"chat.completion.chunk","#,
-    r#""created":1764000000,"model":"bench","#,
-    r#""choices":[{"index":0,"delta":{"content":" river"},"logprobs":null,"finish_reason":null}]}"#,
-    "\n\n"
-);
-
-const LAST: &str = concat!(
-    r#"data: {"id":"chatcmpl-8f14e45fceea167a5a36dedd4bea2543","object":"chat.completion.chunk","#,
-    r#""created":1764000000,"model":"bench","choices":[],"#,
-    r#""usage":{"prompt_tokens":310,"total_tokens":410,"completion_tokens":100}}"#,
-    "\n\ndata: [DONE]\n\n"
-);
 
 /// What follows the chunks that are left.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,6 +118,7 @@ enum End {
 
 /// A stream of chunks, paced or as fast as they are taken.
 struct Chunks {
+    texts: &'static Texts,
     begun: bool,
     left: u32,
     pace: Option<Interval>,
@@ -155,7 +126,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(answer: Answer) -> Self {
+    fn new(answer: Answer, texts: &'static Texts) -> Self {
         let pace = (answer == Answer::Paced).then(|| {
             // The first chunk is not paced: the timer goes by whole milliseconds.
             let mut pace = interval_at(Instant::now() + PACE, PACE);
@@ -167,6 +138,7 @@ impl Chunks {
             _ => (CHUNKS, End::Last),
         };
         Self {
+            texts,
             begun: false,
             left,
             pace,
@@ -190,14 +162,15 @@ impl Body for Chunks {
             {
                 ready!(pace.poll_tick(context));
             }
-            self.begun = true;
             self.left -= 1;
-            return Poll::Ready(frame(CHUNK));
+            let is_first = !mem::replace(&mut self.begun, true);
+            let texts = self.texts;
+            return Poll::Ready(frame(if is_first { texts.first } else { texts.chunk }));
         }
         match self.end {
             End::Last => {
                 self.end = End::Now;
-                Poll::Ready(frame(LAST))
+                Poll::Ready(frame(self.texts.last))
             }
             End::Now => Poll::Ready(None),
             // Nobody wakes it: hyper drops it when the connection ends.

@@ -26,12 +26,12 @@ mod server;
 mod soak;
 mod statistics;
 mod streams;
+mod translated;
 
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lab::Lab;
-use report::Section;
 pub(crate) use soak::{SoakArguments, soak};
 use std::fs;
 
@@ -46,7 +46,8 @@ pub(crate) struct OverheadArguments {
     /// Run only these parts, separated by commas
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Use the release binaries as they are; leaves out the router's benchmark, which has to be built
+    /// Use the release binaries as they are; leaves out benchmarks of single crates, which have to be
+    /// built
     #[arg(long)]
     no_build: bool,
 }
@@ -66,6 +67,8 @@ enum Part {
     E,
     /// An idle process
     F,
+    /// Chat completions that are translated
+    G,
 }
 
 /// Rotations without which figures are not published.
@@ -91,16 +94,26 @@ impl OverheadArguments {
 }
 
 pub(crate) fn overhead(workspace: &Workspace, arguments: &OverheadArguments) -> Result<()> {
-    let match_times = match arguments.no_build {
-        true => None,
-        false if arguments.parts().contains(&Part::E) => Some(divan::match_times(workspace)?),
-        false => None,
-    };
+    let is_due = |part| !arguments.no_build && arguments.parts().contains(&part);
+    let matches = is_due(Part::E)
+        .then(|| divan::matches(workspace))
+        .transpose()?;
+    let translations = is_due(Part::G)
+        .then(|| divan::translations(workspace))
+        .transpose()?;
     let lab = Lab::prepare(workspace, arguments)?;
     let mut sections = Vec::new();
     for part in arguments.parts() {
-        let section = measure(&lab, part, match_times.as_deref())
-            .with_context(|| format!("part {part:?}"))?;
+        let section = match part {
+            Part::A => completions::measure(&lab),
+            Part::B => streams::measure(&lab),
+            Part::C => prompts::measure(&lab),
+            Part::D => idle_streams::measure(&lab),
+            Part::E => routes::measure(&lab, matches.as_deref()),
+            Part::F => idle::measure(&lab),
+            Part::G => translated::measure(&lab, translations.as_deref()),
+        };
+        let section = section.with_context(|| format!("part {part:?}"))?;
         println!("{}", section.markdown());
         sections.push(section);
     }
@@ -117,15 +130,4 @@ pub(crate) fn overhead(workspace: &Workspace, arguments: &OverheadArguments) -> 
         );
     }
     Ok(())
-}
-
-fn measure(lab: &Lab, part: Part, match_times: Option<&[divan::MatchTime]>) -> Result<Section> {
-    match part {
-        Part::A => completions::measure(lab),
-        Part::B => streams::measure(lab),
-        Part::C => prompts::measure(lab),
-        Part::D => idle_streams::measure(lab),
-        Part::E => routes::measure(lab, match_times),
-        Part::F => idle::measure(lab),
-    }
 }

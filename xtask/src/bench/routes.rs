@@ -3,7 +3,7 @@
 use super::{
     comparison::{Answer, Load, compare},
     configuration::{self, Fleet},
-    divan::MatchTime,
+    divan::BenchTime,
     lab::{Lab, Proxy},
     probe,
     report::{
@@ -28,7 +28,7 @@ const LOAD: Load = Load {
     model: "model-00007",
 };
 
-pub(super) fn measure(lab: &Lab, match_times: Option<&[MatchTime]>) -> Result<Section> {
+pub(super) fn measure(lab: &Lab, match_times: Option<&[BenchTime]>) -> Result<Section> {
     let upstream = lab.upstream()?;
     let few = lab
         .sluicegate(FEW, &fleet(&upstream, &models(10)))?
@@ -120,7 +120,7 @@ fn reload_table(times: Option<Figure>) -> Table {
 
 const MATCH: &str = "(e) match among 10,000 routes, slowest shape";
 
-fn match_check(times: Option<&[MatchTime]>) -> Check {
+fn match_check(times: Option<&[BenchTime]>) -> Check {
     let slowest = times.and_then(|times| times.iter().map(|time| time.ns).max_by(f64::total_cmp));
     match slowest {
         Some(ns) => Check::below(MATCH, ns / 1000.0, 2.0, "µs"),
@@ -128,9 +128,9 @@ fn match_check(times: Option<&[MatchTime]>) -> Check {
     }
 }
 
-fn match_table(times: &[MatchTime]) -> Table {
-    let row = |time: &MatchTime| Row {
-        what: format!("routes that differ by: {}", time.shape.to_lowercase()),
+fn match_table(times: &[BenchTime]) -> Table {
+    let row = |time: &BenchTime| Row {
+        what: format!("routes that differ by: {}", time.name.to_lowercase()),
         figures: vec![Figure::of([time.ns])],
     };
     Table {
