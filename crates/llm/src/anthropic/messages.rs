@@ -79,16 +79,25 @@ fn finish<'a>(reason: Cow<'a, str>, sequence: Option<Cow<'a, str>>) -> Finish<'a
     }
 }
 
+/// What an answer holds beside text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Holds {
+    calls: bool,
+    refusal: bool,
+}
+
 /// The `stop_reason` and the `stop_sequence` of an answer.
 ///
-/// Clients make the calls of an answer if this says `tool_use`, but servers of other dialects say of
-/// an answer that had to call that it simply ended. So the calls themselves count.
+/// Clients make the calls of an answer if this says `tool_use`, and know a refusal by it alone. But
+/// servers of other dialects say of an answer that calls, or refuses in words, that it simply ended. So
+/// what it holds counts.
 fn stop_reason<'f>(
     finish: Option<&'f Finish<'_>>,
-    has_calls: bool,
+    holds: Holds,
 ) -> (&'static str, Option<&'f str>) {
     match finish {
-        None | Some(Finish::Stop | Finish::Other(_)) if has_calls => ("tool_use", None),
+        None | Some(Finish::Stop | Finish::Other(_)) if holds.calls => ("tool_use", None),
+        None | Some(Finish::Stop | Finish::Other(_)) if holds.refusal => ("refusal", None),
         None | Some(Finish::Stop | Finish::Other(_)) => ("end_turn", None),
         Some(Finish::StopSequence(sequence)) => ("stop_sequence", sequence.as_deref()),
         Some(Finish::Length) => ("max_tokens", None),

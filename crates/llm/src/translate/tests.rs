@@ -4,6 +4,7 @@ use super::*;
 use crate::response::{Ended, StreamReport};
 
 mod gemini;
+mod matrix;
 mod responses;
 
 const CHAT: Api = Api::CHAT_COMPLETIONS;

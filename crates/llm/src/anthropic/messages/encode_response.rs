@@ -1,9 +1,9 @@
 //! Writing an answer.
 
-use crate::canonical::{Choice, Content, Part, Response};
+use crate::canonical::{Content, Part, Response};
 use crate::wire::{ListWriter, object};
 
-use super::{is_said, stop_reason, write_call, write_reasoning, write_text, write_usage};
+use super::{Holds, is_said, stop_reason, write_call, write_reasoning, write_text, write_usage};
 
 /// Writes the body of an answer: of the first choice, since this API has no other. It does not tell
 /// when an answer was made.
@@ -11,7 +11,7 @@ pub(crate) fn encode_response(response: &Response<'_>, _now: u64) -> Vec<u8> {
     let choice = response.choices.first();
     let parts = choice.map(|choice| &*choice.parts).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish.as_ref());
-    let (reason, sequence) = stop_reason(finish, choice.is_some_and(has_calls));
+    let (reason, sequence) = stop_reason(finish, holds(parts));
     object(|o| {
         o.value("id", &response.id);
         o.value("type", "message");
@@ -30,9 +30,12 @@ pub(crate) fn encode_response(response: &Response<'_>, _now: u64) -> Vec<u8> {
     })
 }
 
-fn has_calls(choice: &Choice<'_>) -> bool {
-    let mut contents = choice.parts.iter().map(|part| &part.content);
-    contents.any(|content| matches!(content, Content::ToolCall(_)))
+fn holds(parts: &[Part<'_>]) -> Holds {
+    let any = |is: fn(&Content<'_>) -> bool| parts.iter().any(|part| is(&part.content));
+    Holds {
+        calls: any(|content| matches!(content, Content::ToolCall(_))),
+        refusal: any(|content| matches!(content, Content::Refusal(text) if is_said(text))),
+    }
 }
 
 /// The tier that served an answer, as this API calls it.

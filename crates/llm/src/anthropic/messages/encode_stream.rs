@@ -4,7 +4,7 @@ use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms};
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{ObjectWriter, append_object};
 
-use super::{error_kind, stop_reason, write_usage};
+use super::{Holds, error_kind, stop_reason, write_usage};
 
 /// Bytes of blocks that wait for another to close, at most: no model writes so much at once.
 const MAX_HELD: usize = 1 << 20;
@@ -26,7 +26,7 @@ pub(crate) struct StreamEncoder {
     held: usize,
     /// Blocks that have begun.
     begun: u64,
-    has_calls: bool,
+    holds: Holds,
     usage: Usage,
     finish: Option<Finish<'static>>,
 }
@@ -126,7 +126,7 @@ impl StreamEncoder {
             blocks: Vec::new(),
             held: 0,
             begun: 0,
-            has_calls: false,
+            holds: Holds::default(),
             usage: Usage::default(),
             finish: None,
         }
@@ -184,13 +184,17 @@ impl StreamEncoder {
 
     fn open(&mut self, part: u32, opening: &Opening<'_>, out: &mut Vec<u8>) {
         let kind = match opening {
-            Opening::Text | Opening::Refusal => Kind::Text,
+            Opening::Text => Kind::Text,
+            Opening::Refusal => {
+                self.holds.refusal = true;
+                Kind::Text
+            }
             Opening::Reasoning => Kind::Thinking,
             Opening::Redacted(data) => Kind::Redacted {
                 data: Box::from(&**data),
             },
             Opening::ToolCall { id, name } => {
-                self.has_calls = true;
+                self.holds.calls = true;
                 Kind::Call {
                     id: Box::from(&**id),
                     name: Box::from(&**name),
@@ -298,7 +302,7 @@ impl StreamEncoder {
     fn end(&mut self, out: &mut Vec<u8>) {
         self.ended = true;
         self.close(|_| true, out);
-        let (reason, sequence) = stop_reason(self.finish.as_ref(), self.has_calls);
+        let (reason, sequence) = stop_reason(self.finish.as_ref(), self.holds);
         frame(out, "message_delta", |o| {
             o.object("delta", |o| {
                 o.value("stop_reason", reason);

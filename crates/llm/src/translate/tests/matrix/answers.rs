@@ -1,0 +1,136 @@
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::super::StreamTranslator;
+use super::told::{Telling, Told};
+use super::{Case, FORMS, Form, Pair, patched};
+use crate::frames::Decoder;
+use crate::response::{Ended, Usage};
+use crate::sse::DEFAULT_MAX_FRAME;
+
+#[test]
+fn an_answer_of_every_form_is_written_in_every_other() {
+    Case::check("answers", |case, (to, client), (from, upstream)| {
+        let Some(said) = case.of(from).cloned() else {
+            return Ok(());
+        };
+        let pair = Pair { client, upstream };
+        let body = said["answer"].to_string();
+        let translated = pair
+            .answer(body.as_bytes(), 7)
+            .map_err(|fault| fault.to_string())?;
+        let told = Told::whole(&client.decode_response(&translated.body).unwrap());
+        let source = Told::whole(&upstream.decode_response(body.as_bytes()).unwrap());
+        expected(case, (from, source.usage), (to, client), told)
+    });
+}
+
+#[test]
+fn a_stream_of_every_form_is_written_in_every_other() {
+    Case::check("answers", |case, (to, client), (from, upstream)| {
+        let Some(said) = case.of(from).cloned() else {
+            return Ok(());
+        };
+        let bytes = written(upstream, &said["stream"]);
+        let source = read(upstream, &bytes);
+        let pair = Pair { client, upstream };
+        let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, 7);
+        let mut out = Vec::new();
+        for piece in bytes.chunks(7) {
+            translator
+                .feed(Bytes::copy_from_slice(piece), &mut out)
+                .map_err(|bad| bad.to_string())?;
+        }
+        let report = translator.finish(&mut out);
+        if report.ended != Ended::Complete {
+            return Err(format!("{:?}", report.ended));
+        }
+        expected(
+            case,
+            (from, source.usage),
+            (to, client),
+            read(client, &out.concat()),
+        )
+    });
+}
+
+/// What stands in the files is itself consistent: a stream tells what the whole answer does.
+#[test]
+fn streams_tell_what_whole_answers_do() {
+    for case in Case::all("answers") {
+        for (name, form) in FORMS {
+            let Some(said) = case.of(name) else { continue };
+            let body = said["answer"].to_string();
+            let whole = Told::whole(&form.decode_response(body.as_bytes()).unwrap());
+            let stream = read(form, &written(form, &said["stream"]));
+            assert_eq!(stream.normal(), whole.normal(), "{}: {name}", case.name);
+        }
+    }
+}
+
+/// Whether a client is told what it is told by its own provider, as far as the upstream tells it.
+fn expected(
+    case: &mut Case,
+    (from, usage): (&str, Usage),
+    (to, client): (&str, Form),
+    told: Told,
+) -> Result<(), String> {
+    let exception = case.exception(from, to);
+    let said = case.of(to).map(|said| &said["answer"]);
+    let Some(said) = said.or(exception.get("answer")) else {
+        return Err(format!("nothing says what is expected of {told:?}"));
+    };
+    let said = patched(said, &exception).to_string();
+    let wanted = Told::whole(&client.decode_response(said.as_bytes()).unwrap()).normal();
+    let mut told = told.normal();
+    // Not every provider counts these.
+    let figures = |usage: Usage| [usage.cached_input, usage.reasoning];
+    let known = figures(usage).into_iter().zip(figures(wanted.usage));
+    for (told, (known, wanted)) in figures(told.usage).into_iter().zip(known) {
+        if known.is_some() && wanted.is_some() && told != wanted {
+            return Err(format!("{told:?} tokens, not {wanted:?}"));
+        }
+    }
+    told.usage = Usage {
+        input: told.usage.input,
+        output: told.usage.output,
+        ..wanted.usage
+    };
+    if told == wanted {
+        return Ok(());
+    }
+    Err(format!("\n  told     {told:?}\n  expected {wanted:?}"))
+}
+
+/// A stream as its server writes it.
+fn written(form: Form, events: &Value) -> Vec<u8> {
+    let mut text = String::new();
+    for event in events.as_array().unwrap() {
+        if let (Form::OpenAiResponses | Form::AnthropicMessages, Some(kind)) =
+            (form, event["type"].as_str())
+        {
+            text.push_str(&format!("event: {kind}\n"));
+        }
+        text.push_str(&format!("data: {event}\n\n"));
+    }
+    if form == Form::OpenAiChat {
+        text.push_str("data: [DONE]\n\n");
+    }
+    text.into_bytes()
+}
+
+fn read(form: Form, bytes: &[u8]) -> Told {
+    let mut frames = Decoder::new(form.api().dialect.framing(), DEFAULT_MAX_FRAME);
+    let mut decoder = form.stream_decoder();
+    let mut telling = Telling::default();
+    frames.push(Bytes::copy_from_slice(bytes));
+    while let Some(frame) = frames.next_frame().unwrap() {
+        if let Some(data) = frame.data() {
+            decoder
+                .event(frame.name(), &data, &mut |event| telling.event(&event))
+                .unwrap();
+        }
+    }
+    decoder.end(&mut |event| telling.event(&event));
+    telling.end()
+}

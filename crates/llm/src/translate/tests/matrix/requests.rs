@@ -1,0 +1,53 @@
+use serde_json::{Value, json};
+
+use super::super::Asked;
+use super::{Case, Named, Pair, patched};
+
+const ASKED: Asked<'_> = Asked {
+    path: "/v1beta/models/m:generateContent",
+    query: None,
+};
+
+#[test]
+fn a_request_of_every_form_is_written_in_every_other() {
+    Case::check("requests", cell);
+}
+
+fn cell(case: &mut Case, (from, client): Named, (to, upstream): Named) -> Result<(), String> {
+    let Some(said) = case.of(from).cloned() else {
+        return Ok(());
+    };
+    let exception = case.exception(from, to);
+    let pair = Pair { client, upstream };
+    let translated = match pair.request(ASKED, said.to_string().as_bytes(), Some("m")) {
+        Ok(translated) => translated,
+        Err(fault) if exception["refused"] == *fault.field => return Ok(()),
+        Err(fault) => return Err(format!("refused: {fault}")),
+    };
+    if let Some(field) = exception.get("refused") {
+        return Err(format!("{field} is not refused"));
+    }
+    let dropped = json!(translated.dropped.fields());
+    let expected = exception
+        .get("dropped")
+        .cloned()
+        .unwrap_or_else(|| json!([]));
+    if dropped != expected {
+        return Err(format!("dropped {dropped}"));
+    }
+    let written: Value = serde_json::from_slice(&translated.body).unwrap();
+    let Some(wanted) = case.of(to) else {
+        let Some(whole) = exception.get("written") else {
+            return Err(format!("nothing says what is expected of {written}"));
+        };
+        return same(&written, whole);
+    };
+    same(&written, &patched(wanted, &exception))
+}
+
+fn same(written: &Value, expected: &Value) -> Result<(), String> {
+    if written == expected {
+        return Ok(());
+    }
+    Err(format!("\n  written  {written}\n  expected {expected}"))
+}
