@@ -69,7 +69,9 @@ pub(crate) fn models(listing: &Listing) -> Answer {
         })
         .collect();
     let body = match (listing.api.operation, models.first()) {
-        (llm::Operation::GetModel, Some(model)) => llm::models::encode_model(dialect, model),
+        (llm::Operation::GetModel | llm::Operation::ShowModel, Some(model)) => {
+            llm::models::encode_model(dialect, model)
+        }
         _ => llm::models::encode_list(dialect, &models),
     };
     let mut response = Response::new(body);

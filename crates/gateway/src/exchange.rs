@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::counted::Received;
 use crate::headers::{REQUEST_ID, TRACEPARENT, X_ATTEMPTS, X_ENDPOINT, X_OVERHEAD, X_REQUEST_ID};
+use crate::rates::Lesson;
 use crate::shared::Shared;
 
 /// The status recorded for a client that left before there was one; nginx's.
@@ -61,6 +62,8 @@ pub(crate) struct Exchange {
     pub(crate) status: u16,
     pub(crate) first_token: Option<Duration>,
     pub(crate) tokens: Tokens,
+    /// What is learned from the tokens of the prompt.
+    pub(crate) lesson: Option<Lesson>,
 }
 
 impl Exchange {
@@ -99,6 +102,7 @@ impl Exchange {
             status: CLIENT_CLOSED_REQUEST,
             first_token: None,
             tokens: Tokens::default(),
+            lesson: None,
         })
     }
 
@@ -220,6 +224,9 @@ impl Exchange {
     fn close(&mut self, outcome: Outcome, error: Option<ErrorType>, detail: Option<&str>) {
         if std::mem::replace(&mut self.settled, true) {
             return;
+        }
+        if let Some((lesson, tokens)) = self.lesson.as_ref().zip(self.tokens.input) {
+            lesson.learn(tokens);
         }
         let duration = self.started.elapsed();
         let record = RequestRecord {

@@ -22,6 +22,8 @@ pub(crate) const X_ENDPOINT: HeaderName = HeaderName::from_static("x-sluicegate-
 pub(crate) const X_OVERHEAD: HeaderName = HeaderName::from_static("x-sluicegate-overhead-ms");
 
 /// Fields of the request that its model's API could not express, where they were hints.
+/// What of an answer the gateway has estimated.
+pub(crate) const X_ESTIMATED: HeaderName = HeaderName::from_static("x-sluicegate-estimated");
 pub(crate) const X_DROPPED: HeaderName = HeaderName::from_static("x-sluicegate-dropped");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

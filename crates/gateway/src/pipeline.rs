@@ -19,7 +19,7 @@ use crate::failure::{self, Failure};
 use crate::route::Destination;
 use crate::shared::Shared;
 use crate::upgrade::Tunnel;
-use crate::{attempt, classify, identify, route};
+use crate::{attempt, classify, counting, identify, route};
 
 /// What serves the requests of all listeners.
 pub(crate) struct Pipeline {
@@ -71,6 +71,7 @@ async fn stages(
     let classified = classify::classify(&runtime, shared, exchange, identified).await?;
     let routed = match route::route(exchange, classified)? {
         Destination::Models(listing) => return Ok(answer::models(&listing)),
+        Destination::Count(question) => return counting::answer(shared, *question).await,
         Destination::Rule(routed) => routed,
     };
     if let Some(answer) = answer::by_rule(&routed) {

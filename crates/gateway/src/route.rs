@@ -5,13 +5,16 @@ use std::sync::Arc;
 use balance::Cost;
 use http::request::Parts;
 use llm::scan::Scan;
-use llm::{Api, Operation, tokens};
+use llm::tokens::{self, Rate};
+use llm::{Api, Operation};
 use mesh::snapshot::{ListedModel, Match, Rule, Unmatched};
 use net::replay::Replay;
 
 use crate::classify::{Classified, Kind};
+use crate::counting::Question;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::rates::Lesson;
 use crate::runtime::Entry;
 use crate::targets;
 
@@ -48,6 +51,8 @@ pub(crate) enum Destination {
     Rule(Box<Routed>),
     /// Nowhere: the gateway itself tells which models there are.
     Models(Listing),
+    /// Nowhere: no backend can count these tokens.
+    Count(Box<Question>),
 }
 
 /// A question for models that the gateway answers itself.
@@ -78,10 +83,17 @@ pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Dest
     };
     exchange.rule = Some(Arc::clone(&found.rule));
     let api = prompt.as_ref().map(|prompt| prompt.api).or(query);
+    let rate = rate(exchange);
     if !is_served(&found.rule, api) {
-        return Err(foreign(prompt.as_ref(), api, &head));
+        return match (prompt, rate) {
+            (Some(prompt), Some(rate)) => by_itself(head, body, prompt, rate),
+            (prompt, _) => Err(foreign(prompt.as_ref(), api, &head)),
+        };
     }
-    let cost = prompt.as_ref().map_or_else(Cost::default, Prompt::cost);
+    let cost = match (&prompt, rate) {
+        (Some(prompt), Some(rate)) => prompt.cost(exchange, rate),
+        _ => Cost::default(),
+    };
     Ok(Destination::Rule(Box::new(Routed {
         head,
         host,
@@ -125,18 +137,54 @@ impl Routed {
 }
 
 impl Prompt {
-    /// To count tokens costs an endpoint no room for them.
-    fn cost(&self) -> Cost {
+    /// What it is expected to cost, from which the exchange will learn. To count tokens costs an
+    /// endpoint no room for them.
+    fn cost(&self, exchange: &mut Exchange, rate: Arc<Rate>) -> Cost {
         if self.api.operation == Operation::CountTokens {
             return Cost::default();
         }
-        let estimate = tokens::estimate(&self.scan, DEFAULT_OUTPUT_TOKENS);
+        let estimate = tokens::estimate(&self.scan, &rate, DEFAULT_OUTPUT_TOKENS);
+        // Media teach nothing of text.
+        let is_text = self.scan.media == 0;
+        exchange.lesson = is_text.then(|| Lesson::new(rate, self.scan.prompt_bytes));
         let bounded = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
         Cost {
             prompt_tokens: bounded(estimate.input),
             output_tokens: bounded(estimate.output),
         }
     }
+}
+
+/// What the gateway can tell by itself of a model whose backends have no such API.
+fn by_itself(
+    head: Parts,
+    body: Replay,
+    prompt: Prompt,
+    rate: Arc<Rate>,
+) -> Result<Destination, Failure> {
+    match (prompt.api.operation, &prompt.scan.model) {
+        (Operation::CountTokens, _) => Ok(Destination::Count(Box::new(Question {
+            head,
+            body,
+            prompt,
+            rate,
+        }))),
+        (Operation::ShowModel, Some(model)) => {
+            let listed = ListedModel {
+                name: model.value.as_str().into(),
+                owner: Arc::default(),
+            };
+            let (api, models) = (prompt.api, vec![listed]);
+            Ok(Destination::Models(Listing { api, models }))
+        }
+        _ => Err(foreign(Some(&prompt), Some(prompt.api), &head)),
+    }
+}
+
+/// The rate of the model that is asked for.
+fn rate(exchange: &Exchange) -> Option<Arc<Rate>> {
+    let label = exchange.model_label.as_ref()?;
+    Some(exchange.shared.rates.of(label))
 }
 
 fn by_model(entry: &Entry, host: &str, head: &Parts, scan: &Scan) -> Result<Match, Failure> {

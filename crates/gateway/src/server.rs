@@ -18,6 +18,7 @@ use crate::discover::Discovery;
 use crate::inbound::Certificates;
 use crate::pipeline::Pipeline;
 use crate::probe::Probing;
+use crate::rates::Rates;
 use crate::runtime::{Prepared, Runtime, RuntimeError};
 use crate::shared::{Clock, Connections, Names, Shared};
 
@@ -101,6 +102,7 @@ impl Gateway {
             spill: ReplayConfig::default().spill,
             clock: Clock::start(),
             names: Names::default(),
+            rates: Rates::default(),
             tunnels: tunnels.clone(),
         });
         let pipeline = Pipeline::new(Arc::clone(&shared));

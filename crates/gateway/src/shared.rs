@@ -19,6 +19,7 @@ use net::tasks::Tasks;
 use telemetry::{AccessLog, Metrics};
 use tokio::time::Instant;
 
+use crate::rates::Rates;
 use crate::runtime::Runtime;
 
 /// The state of a gateway.
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) spill: Option<SpillConfig>,
     pub(crate) clock: Clock,
     pub(crate) names: Names,
+    /// Bytes per token, by model.
+    pub(crate) rates: Rates,
     /// Tunnels, which go on after their request.
     pub(crate) tunnels: Tasks,
 }
@@ -179,7 +182,7 @@ impl Names {
             Operation::Completions => &self.text_completion,
             Operation::Embeddings => &self.embeddings,
             Operation::CountTokens => &self.count_tokens,
-            Operation::ListModels | Operation::GetModel => &self.other,
+            Operation::ListModels | Operation::GetModel | Operation::ShowModel => &self.other,
         })
     }
 

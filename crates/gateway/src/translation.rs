@@ -37,7 +37,7 @@ const LONG: usize = 1 << 20;
 /// The two dialects, if `target` speaks another than the client.
 pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
     match Way::of(routed.prompt()?.api, target.backend.dialect?)? {
-        Way::PassedOn => None,
+        Way::PassedOn | Way::Answered => None,
         Way::Translated(pair) => Some(pair),
     }
 }
@@ -69,7 +69,7 @@ pub(crate) async fn request(
     let asked_for = asked_for.map(|model| model.value.as_str());
     let model = target.model.as_deref().or(asked_for).map(str::to_owned);
     let uri = routed.head.uri.clone();
-    let request = aside(body.len(), move || {
+    let request = aside(body.len(), LONG, move || {
         let request = pair.request(asked(&uri), &body, model.as_deref());
         drop(body);
         kept(request.map_err(Untranslated::Fault)?, room)
@@ -124,9 +124,14 @@ fn resize(room: &mut Reservation, to: impl Fn(u64) -> u64) -> Result<(), Untrans
         .map_err(|exhausted| Untranslated::Body(ReplayError::Exhausted(exhausted)))
 }
 
-/// What `work` comes to, which is done on a body of `len` bytes.
-async fn aside<T: Send + 'static>(len: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if len <= LONG {
+/// What `work` comes to, which is done on a body of `len` bytes: beside the threads that serve requests
+/// if it is longer than `long`.
+pub(crate) async fn aside<T: Send + 'static>(
+    len: usize,
+    long: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if len <= long {
         return work();
     }
     match spawn_blocking(work).await {
@@ -161,7 +166,7 @@ pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
 /// The answer in the client's dialect.
 pub(crate) async fn answer(pair: Pair, body: Bytes) -> Result<TranslatedAnswer, Fault> {
     let now = now();
-    aside(body.len(), move || pair.answer(&body, now)).await
+    aside(body.len(), LONG, move || pair.answer(&body, now)).await
 }
 
 /// Makes the head of an answer fit a body that has been written anew.

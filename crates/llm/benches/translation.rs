@@ -17,7 +17,7 @@ const CHUNKS: usize = 100;
 fn pair(path: &str, dialect: Dialect) -> Pair {
     match Way::of(Api::of_path(path).unwrap(), dialect) {
         Some(Way::Translated(pair)) => pair,
-        Some(Way::PassedOn) | None => unreachable!(),
+        Some(Way::PassedOn | Way::Answered) | None => unreachable!(),
     }
 }
 

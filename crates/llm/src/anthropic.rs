@@ -49,7 +49,8 @@ pub(crate) const fn resource(operation: Operation) -> Option<&'static str> {
         | Operation::Completions
         | Operation::Embeddings
         | Operation::ListModels
-        | Operation::GetModel => None,
+        | Operation::GetModel
+        | Operation::ShowModel => None,
     }
 }
 
@@ -87,7 +88,8 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
         | Operation::Completions
         | Operation::Embeddings
         | Operation::ListModels
-        | Operation::GetModel => None,
+        | Operation::GetModel
+        | Operation::ShowModel => None,
     }
 }
 

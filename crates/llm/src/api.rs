@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::frames::Framing;
-use crate::{anthropic, decoded, gemini, openai};
+use crate::{anthropic, decoded, gemini, ollama, openai};
 
 /// A family of LLM APIs with one wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API.
     Gemini,
+    /// Ollama's own API.
+    Ollama,
 }
 
 /// How a key is sent.
@@ -39,7 +41,7 @@ impl KeyHeader {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama];
 
     /// The dialect's name as logs and configuration spell it.
     #[must_use]
@@ -48,6 +50,7 @@ impl Dialect {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
         }
     }
 
@@ -56,6 +59,7 @@ impl Dialect {
     pub const fn framing(self) -> Framing {
         match self {
             Self::OpenAi | Self::Anthropic | Self::Gemini => Framing::Events,
+            Self::Ollama => Framing::Lines,
         }
     }
 
@@ -63,7 +67,7 @@ impl Dialect {
     #[must_use]
     pub const fn key_header(self) -> KeyHeader {
         match self {
-            Self::OpenAi => KeyHeader::BEARER,
+            Self::OpenAi | Self::Ollama => KeyHeader::BEARER,
             Self::Anthropic => KeyHeader {
                 name: "x-api-key",
                 prefix: "",
@@ -80,7 +84,7 @@ impl Dialect {
     #[must_use]
     pub const fn default_headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenAi | Self::Gemini => &[],
+            Self::OpenAi | Self::Gemini | Self::Ollama => &[],
             Self::Anthropic => &anthropic::DEFAULT_HEADERS,
         }
     }
@@ -103,6 +107,8 @@ pub enum Operation {
     ListModels,
     /// Describe one model, named in the path.
     GetModel,
+    /// Describe one model, named in the body.
+    ShowModel,
 }
 
 impl Operation {
@@ -117,7 +123,7 @@ impl Operation {
             Self::Embeddings => "embeddings",
             Self::CountTokens => "count_tokens",
             Self::ListModels => "list_models",
-            Self::GetModel => "get_model",
+            Self::GetModel | Self::ShowModel => "get_model",
         }
     }
 }
@@ -160,9 +166,13 @@ impl Api {
     pub const RESPONSES: Self = Self::new(Dialect::OpenAi, Operation::Responses);
     /// Anthropic's Messages API.
     pub const MESSAGES: Self = Self::new(Dialect::Anthropic, Operation::ChatCompletions);
+    /// Ollama's chat.
+    pub const OLLAMA_CHAT: Self = Self::new(Dialect::Ollama, Operation::ChatCompletions);
+    /// Ollama's chat of one turn.
+    pub const OLLAMA_GENERATE: Self = Self::new(Dialect::Ollama, Operation::Completions);
 
     /// Those that clients may ask.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::CHAT_COMPLETIONS,
         Self::RESPONSES,
         Self::new(Dialect::OpenAi, Operation::Completions),
@@ -178,6 +188,11 @@ impl Api {
         Self::new(Dialect::Gemini, Operation::Embeddings),
         Self::new(Dialect::Gemini, Operation::ListModels),
         Self::new(Dialect::Gemini, Operation::GetModel),
+        Self::OLLAMA_CHAT,
+        Self::OLLAMA_GENERATE,
+        Self::new(Dialect::Ollama, Operation::Embeddings),
+        Self::new(Dialect::Ollama, Operation::ListModels),
+        Self::new(Dialect::Ollama, Operation::ShowModel),
     ];
 
     const fn new(dialect: Dialect, operation: Operation) -> Self {
@@ -197,6 +212,7 @@ impl Api {
             .map(of(Dialect::Gemini))
             .or_else(|| openai::operation(path).map(of(Dialect::OpenAi)))
             .or_else(|| anthropic::operation(path).map(of(Dialect::Anthropic)))
+            .or_else(|| ollama::operation(path).map(of(Dialect::Ollama)))
     }
 
     /// The API that a request asks at `path` with headers of which `has_header` tells whether they
@@ -232,7 +248,8 @@ impl Api {
             | Operation::Responses
             | Operation::Completions
             | Operation::Embeddings
-            | Operation::CountTokens => true,
+            | Operation::CountTokens
+            | Operation::ShowModel => true,
             Operation::ListModels | Operation::GetModel => false,
         }
     }
@@ -248,6 +265,7 @@ impl Api {
                 .unwrap_or_else(|| openai::resource(self.operation, path))
                 .into(),
             Dialect::Gemini => gemini::path::resource(path, model),
+            Dialect::Ollama => ollama::resource(self.operation).into(),
         }
     }
 
@@ -265,6 +283,7 @@ impl Api {
                 "/v1beta/models/{model}:embedContent".to_owned()
             }
             (Dialect::Gemini, _) => "/v1beta/models".to_owned(),
+            (Dialect::Ollama, _) => ollama::resource(self.operation).to_owned(),
             (Dialect::OpenAi | Dialect::Anthropic, _) => format!("/v1{}", self.resource("", None)),
         }
     }
@@ -275,7 +294,7 @@ impl Api {
     pub fn query(self, query: &str) -> Option<Cow<'_, str>> {
         let own: &[&str] = match self.dialect {
             Dialect::OpenAi => &["api-version"],
-            Dialect::Anthropic => &[],
+            Dialect::Anthropic | Dialect::Ollama => &[],
             Dialect::Gemini => &["key", "$key", "access_token", "$access_token"],
         };
         let is_kept = |pair: &&str| {
@@ -310,8 +329,18 @@ impl Api {
     pub fn stream_in_path(self, path: &str) -> Option<bool> {
         match self.dialect {
             Dialect::Gemini => Some(gemini::path::generation(path)?.1),
-            Dialect::OpenAi | Dialect::Anthropic => None,
+            Dialect::OpenAi | Dialect::Anthropic | Dialect::Ollama => None,
         }
+    }
+
+    /// Whether an answer is streamed unless the body says otherwise.
+    #[must_use]
+    pub const fn streams_unasked(self) -> bool {
+        matches!(self.dialect, Dialect::Ollama)
+            && matches!(
+                self.operation,
+                Operation::ChatCompletions | Operation::Completions
+            )
     }
 }
 

@@ -6,7 +6,7 @@
 //! watches an answer go by. Unknown fields survive because nobody touched them.
 //!
 //! The crate is pure: it does no I/O, reads no clock, draws no random numbers. What differs between
-//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`, `gemini`); a
+//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`, `gemini`, `ollama`); a
 //! further dialect is a further module and a variant of [`Dialect`].
 
 mod anthropic;
@@ -20,6 +20,7 @@ mod gemini;
 mod json;
 pub mod limits;
 pub mod models;
+mod ollama;
 mod openai;
 mod percent;
 pub mod response;
@@ -28,6 +29,7 @@ pub mod splice;
 pub mod sse;
 #[cfg(test)]
 mod testing;
+mod time;
 pub mod tokens;
 pub mod translate;
 mod wire;

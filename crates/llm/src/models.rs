@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, gemini, openai};
+use crate::{Dialect, anthropic, gemini, ollama, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
         Dialect::OpenAi => openai::model_list(models),
         Dialect::Anthropic => anthropic::model_list(models),
         Dialect::Gemini => gemini::model_list(models),
+        Dialect::Ollama => ollama::model_list(models),
     }
 }
 
@@ -32,6 +33,7 @@ pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
         Dialect::OpenAi => openai::model(model),
         Dialect::Anthropic => anthropic::model(model),
         Dialect::Gemini => gemini::model(model),
+        Dialect::Ollama => ollama::model(model),
     }
 }
 

@@ -7,7 +7,7 @@
 pub(crate) mod chat;
 mod figures;
 pub(crate) mod responses;
-mod token;
+pub(crate) mod token;
 
 use crate::json::any_quoted;
 use bytes::Bytes;
@@ -152,7 +152,10 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
         Operation::Responses => Some(&RESPONSES),
         Operation::Completions => Some(&COMPLETIONS),
         Operation::Embeddings => Some(&EMBEDDINGS),
-        Operation::CountTokens | Operation::ListModels | Operation::GetModel => None,
+        Operation::CountTokens
+        | Operation::ListModels
+        | Operation::GetModel
+        | Operation::ShowModel => None,
     }
 }
 
@@ -275,7 +278,7 @@ pub(crate) fn is_remarkable(data: &[u8]) -> bool {
 }
 
 /// Whether `name` stands at `at` and has a value that begins with `byte`.
-fn value_begins(data: &[u8], at: usize, name: &[u8], byte: u8) -> bool {
+pub(crate) fn value_begins(data: &[u8], at: usize, name: &[u8], byte: u8) -> bool {
     let Some(rest) = data[at..].strip_prefix(name) else {
         return false;
     };

@@ -127,6 +127,10 @@ pub struct Scan {
 impl Scan {
     /// Takes what the path says of a request to `api`, which goes before what the body says.
     pub fn read_path(&mut self, api: Api, path: &str) {
+        if self.stream.is_none() && api.streams_unasked() {
+            let span = Span { start: 0, end: 0 };
+            self.stream = Some(Field { span, value: true });
+        }
         let Some(name) = api.model_in_path(path) else {
             return;
         };

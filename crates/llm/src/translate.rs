@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::canonical::{Request, tell_apart};
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
-use crate::{Api, Dialect, openai};
+use crate::{Api, Dialect, Operation, openai};
 use form::Form;
 
 pub use crate::canonical::Dropped;
@@ -70,6 +70,8 @@ pub enum Way {
     PassedOn,
     /// Through the canonical model.
     Translated(Pair),
+    /// Not at all: the backend has nothing like it, and the gateway answers by itself.
+    Answered,
 }
 
 impl Way {
@@ -80,7 +82,20 @@ impl Way {
         if client.dialect == dialect {
             return Some(Self::PassedOn);
         }
-        Pair::of(client, dialect).map(Self::Translated)
+        match Pair::of(client, dialect) {
+            Some(pair) => Some(Self::Translated(pair)),
+            None => matches!(
+                client.operation,
+                Operation::CountTokens | Operation::ShowModel
+            )
+            .then_some(Self::Answered),
+        }
+    }
+
+    /// Whether it leads to the backend.
+    #[must_use]
+    pub const fn asks_backend(self) -> bool {
+        matches!(self, Self::PassedOn | Self::Translated(_))
     }
 }
 
@@ -170,7 +185,7 @@ impl Pair {
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
             Dialect::OpenAi => openai::event_error(body),
-            Dialect::Anthropic | Dialect::Gemini => None,
+            Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama => None,
         })
     }
 

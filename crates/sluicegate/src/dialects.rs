@@ -20,8 +20,9 @@ pub(crate) fn dialects() {
         println!();
     }
     println!(
-        "\nThe columns are the dialects of providers and pools. Lists of models are answered by the\n\
-         gateway itself, in the dialect of who asks."
+        "\nThe columns are the dialects of providers and pools. What is answered is answered by\n\
+         the gateway itself, as lists of models are: tokens are counted by the model's vocabulary where\n\
+         it is public, else estimated."
     );
 }
 
@@ -29,6 +30,7 @@ const fn word(way: Option<Way>) -> &'static str {
     match way {
         Some(Way::PassedOn) => "passed on",
         Some(Way::Translated(_)) => "translated",
+        Some(Way::Answered) => "answered",
         None => "-",
     }
 }

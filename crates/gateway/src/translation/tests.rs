@@ -7,7 +7,7 @@ use super::{LONG, aside};
 async fn long_bodies_are_translated_beside_the_workers() {
     let here = thread::current().id();
     let check = |len, expect| async move {
-        let there = aside(len, || thread::current().id()).await;
+        let there = aside(len, LONG, || thread::current().id()).await;
         assert_eq!(there == here, expect, "{len}");
     };
     check(0, true).await;
@@ -18,5 +18,5 @@ async fn long_bodies_are_translated_beside_the_workers() {
 #[tokio::test]
 #[should_panic = "of the translation"]
 async fn a_panic_there_is_one_of_the_request() {
-    aside(LONG + 1, || panic!("of the translation")).await
+    aside(LONG + 1, LONG, || panic!("of the translation")).await
 }

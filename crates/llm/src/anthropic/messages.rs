@@ -25,7 +25,7 @@ use crate::canonical::{Finish, Reasoning, ToolCall};
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, Value, object};
 
-pub(crate) use decode_request::decode_request;
+pub(crate) use decode_request::{decode_counted, decode_request};
 pub(crate) use decode_response::decode_response;
 pub(crate) use decode_stream::StreamDecoder;
 pub(crate) use encode_request::encode_request;

@@ -35,7 +35,7 @@ use memchr::memchr2;
 use crate::canonical::{MediaKind, Reasoning};
 use crate::wire::{Fault, Object, Value};
 
-pub(crate) use decode_request::decode_request;
+pub(crate) use decode_request::{decode_counted, decode_request};
 pub(crate) use decode_response::{decode_response, usage};
 pub(crate) use decode_stream::{StreamDecoder, error};
 pub(crate) use encode_request::encode_request;

@@ -7,7 +7,7 @@ use crate::wire::{Fault, ListWriter, ObjectWriter, Value};
 const LEAST: f64 = -9999.0;
 
 /// Reads a list of tokens.
-pub(super) fn read<'a>(list: Value<'a, '_>) -> Result<Vec<Token<'a>>, Fault> {
+pub(crate) fn read<'a>(list: Value<'a, '_>) -> Result<Vec<Token<'a>>, Fault> {
     list.list(|value| {
         let mut object = value.object()?;
         let top = object.take("top_logprobs", |list| list.list(one))?;
@@ -34,7 +34,7 @@ fn one<'a>(value: Value<'a, '_>) -> Result<Token<'a>, Fault> {
 }
 
 /// Writes tokens as items of a list.
-pub(super) fn write(tokens: &[Token<'_>], list: &mut ListWriter<'_>) {
+pub(crate) fn write(tokens: &[Token<'_>], list: &mut ListWriter<'_>) {
     for token in tokens {
         list.object(|o| {
             write_one(token, o);

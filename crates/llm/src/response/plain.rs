@@ -81,9 +81,9 @@ impl PlainTap {
             self.feed(ARRAY.1);
         }
         let complete = self.valid && self.lexer.finish().is_ok();
-        let [usage, model, error] = self.captures.slots.map(|slot| slot.take());
+        let [usage, model, error, other] = self.captures.slots.map(Slot::take);
         Plain {
-            usage: usage.and_then(|raw| self.shape.usage(&raw)),
+            usage: self.shape.usage(usage.as_deref(), other.as_deref()),
             model: model.and_then(|raw| serde_json::from_slice(&raw).ok()),
             error: error.and_then(|raw| self.shape.error(&raw)),
             complete,
@@ -94,11 +94,15 @@ impl PlainTap {
 /// What stands around an array that is to be the value of a field.
 const ARRAY: (&[u8], &[u8]) = (b"{\"\":", b"}");
 
-/// The names of the usage, the model and the error.
-const fn wanted(dialect: Dialect) -> [&'static [u8]; 3] {
+/// No name: what is found under it is not read.
+const NONE: &[u8] = b"";
+
+/// The names of the usage, the model, the error, and of a second part of the usage.
+const fn wanted(dialect: Dialect) -> [&'static [u8]; 4] {
     match dialect {
-        Dialect::OpenAi | Dialect::Anthropic => [b"usage", b"model", b"error"],
-        Dialect::Gemini => [b"usageMetadata", b"modelVersion", b"error"],
+        Dialect::OpenAi | Dialect::Anthropic => [b"usage", b"model", b"error", NONE],
+        Dialect::Gemini => [b"usageMetadata", b"modelVersion", b"error", NONE],
+        Dialect::Ollama => [b"prompt_eval_count", b"model", b"error", b"eval_count"],
     }
 }
 
@@ -106,12 +110,12 @@ const fn wanted(dialect: Dialect) -> [&'static [u8]; 3] {
 #[derive(Debug)]
 struct Captures {
     /// The names of the slots, in their order.
-    wanted: [&'static [u8]; 3],
+    wanted: [&'static [u8]; 4],
     /// Containers around the object whose fields are kept.
     outside: u32,
     depth: u32,
     key: Name,
-    slots: [Slot; 3],
+    slots: [Slot; 4],
     current: Option<usize>,
 }
 
@@ -149,7 +153,7 @@ impl Slot {
 }
 
 impl Captures {
-    fn of(wanted: [&'static [u8]; 3]) -> Self {
+    fn of(wanted: [&'static [u8]; 4]) -> Self {
         Self {
             wanted,
             outside: 0,

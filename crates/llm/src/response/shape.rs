@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{EventFacts, UpstreamError, Usage};
 use crate::frames::Frame;
 use crate::openai::responses;
-use crate::{Api, Dialect, Operation, anthropic, gemini, openai};
+use crate::{Api, Dialect, Operation, anthropic, gemini, ollama, openai};
 
 /// A way to write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Shape {
     Anthropic,
     /// Of Google's Gemini API.
     Gemini,
+    /// Of Ollama's own API.
+    Ollama,
 }
 
 impl Shape {
@@ -27,23 +29,26 @@ impl Shape {
             (Dialect::OpenAi, _) => Self::OpenAi,
             (Dialect::Anthropic, _) => Self::Anthropic,
             (Dialect::Gemini, _) => Self::Gemini,
+            (Dialect::Ollama, _) => Self::Ollama,
         }
     }
 
-    /// Reads the `usage` of a plain answer.
-    pub(super) fn usage(self, raw: &[u8]) -> Option<Usage> {
+    /// Reads the usage of a plain answer: an object, or the count of the prompt with that of the
+    /// answer.
+    pub(super) fn usage(self, raw: Option<&[u8]>, other: Option<&[u8]>) -> Option<Usage> {
         match self {
-            Self::OpenAi => openai::usage(raw),
-            Self::Responses => responses::usage(raw),
-            Self::Anthropic => anthropic::usage(raw),
-            Self::Gemini => gemini::usage(raw),
+            Self::OpenAi => openai::usage(raw?),
+            Self::Responses => responses::usage(raw?),
+            Self::Anthropic => anthropic::usage(raw?),
+            Self::Gemini => gemini::usage(raw?),
+            Self::Ollama => ollama::usage(raw, other),
         }
     }
 
     /// Reads the `error` of a plain answer.
     pub(super) fn error(self, raw: &[u8]) -> Option<UpstreamError> {
         match self {
-            Self::OpenAi | Self::Responses => openai::upstream_error(raw),
+            Self::OpenAi | Self::Responses | Self::Ollama => openai::upstream_error(raw),
             Self::Anthropic => anthropic::upstream_error(raw),
             Self::Gemini => gemini::upstream_error(raw),
         }
@@ -57,6 +62,7 @@ impl Shape {
             Self::Anthropic => anthropic::is_remarkable(data),
             // Each event has figures.
             Self::Gemini => true,
+            Self::Ollama => ollama::is_remarkable(data),
         }
     }
 
@@ -67,6 +73,7 @@ impl Shape {
             Self::Responses => responses::event_facts(name, data),
             Self::Anthropic => anthropic::event_facts(data),
             Self::Gemini => gemini::event_facts(data),
+            Self::Ollama => ollama::event_facts(data),
         }
     }
 
@@ -76,7 +83,7 @@ impl Shape {
             Self::OpenAi => openai::is_whole_event(data),
             // Neither has an event that is not JSON.
             Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
-            Self::Gemini => gemini::is_whole_event(data),
+            Self::Gemini | Self::Ollama => gemini::is_whole_event(data),
         }
     }
 
@@ -93,7 +100,7 @@ impl Shape {
     pub(super) const fn end_of_stream(self) -> Option<Bytes> {
         match self {
             Self::OpenAi => Some(openai::END_OF_STREAM),
-            Self::Responses | Self::Anthropic | Self::Gemini => None,
+            Self::Responses | Self::Anthropic | Self::Gemini | Self::Ollama => None,
         }
     }
 }

@@ -157,7 +157,7 @@ impl Classifier {
                 scan.max_completion_tokens = count(spec, present, &self.text)?;
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
-            Role::Metadata | Role::GenerationConfig => {}
+            Role::Metadata | Role::GenerationConfig | Role::Options => {}
             Role::System | Role::Instruction => scan.system = present,
             Role::Messages | Role::Contents | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
@@ -218,6 +218,8 @@ impl Classifier {
                 let keep = token == Token::String && !self.too_long;
                 scan.user = keep.then(|| decode(&self.text));
             }
+            // A negative number bounds nothing.
+            Inner::NumPredict => scan.max_completion_tokens = number(&self.text),
             Inner::MaxOutputTokens | Inner::CandidateCount => {
                 let count = match token {
                     Token::Null => None,

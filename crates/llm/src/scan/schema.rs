@@ -1,7 +1,7 @@
 //! The fields of a request that policy reads, as data.
 
 use crate::json::Token;
-use crate::{Api, Dialect, anthropic, gemini, openai};
+use crate::{Api, Dialect, anthropic, gemini, ollama, openai};
 
 /// What an operation's request body calls the things that policy reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ impl Schema {
             Dialect::OpenAi => openai::schema(api.operation),
             Dialect::Anthropic => anthropic::schema(api.operation),
             Dialect::Gemini => gemini::schema(api.operation),
+            Dialect::Ollama => ollama::schema(api.operation),
         }
     }
 
@@ -64,6 +65,8 @@ pub(crate) enum Role {
     Contents,
     /// An object in which answers are bounded.
     GenerationConfig,
+    /// The same, of Ollama: a negative bound is none.
+    Options,
 }
 
 /// A field that is read of a top-level object.
@@ -73,6 +76,7 @@ pub(crate) enum Inner {
     UserId,
     MaxOutputTokens,
     CandidateCount,
+    NumPredict,
 }
 
 impl Inner {
@@ -83,6 +87,7 @@ impl Inner {
             Self::UserId => "metadata.user_id",
             Self::MaxOutputTokens => "generationConfig.maxOutputTokens",
             Self::CandidateCount => "generationConfig.candidateCount",
+            Self::NumPredict => "options.num_predict",
         }
     }
 
@@ -91,7 +96,9 @@ impl Inner {
             _ if matches!(token, Token::Null) => true,
             Self::IncludeUsage => matches!(token, Token::True | Token::False),
             Self::UserId => true,
-            Self::MaxOutputTokens | Self::CandidateCount => matches!(token, Token::Number),
+            Self::MaxOutputTokens | Self::CandidateCount | Self::NumPredict => {
+                matches!(token, Token::Number)
+            }
         }
     }
 
@@ -101,6 +108,7 @@ impl Inner {
             Self::IncludeUsage => "a boolean",
             Self::UserId => "a string",
             Self::MaxOutputTokens | Self::CandidateCount => "a non-negative integer",
+            Self::NumPredict => "an integer",
         }
     }
 
@@ -123,7 +131,7 @@ impl Role {
             Self::User | Self::Metadata => true,
             Self::Model => matches!(token, Token::String),
             Self::Stream => matches!(token, Token::True | Token::False),
-            Self::StreamOptions | Self::Instruction | Self::GenerationConfig => {
+            Self::StreamOptions | Self::Instruction | Self::GenerationConfig | Self::Options => {
                 matches!(token, Token::Object)
             }
             Self::Messages | Self::Contents | Self::Tools => matches!(token, Token::Array),
@@ -140,7 +148,7 @@ impl Role {
     pub(crate) const fn has_inner(self) -> bool {
         matches!(
             self,
-            Self::StreamOptions | Self::Metadata | Self::GenerationConfig
+            Self::StreamOptions | Self::Metadata | Self::GenerationConfig | Self::Options
         )
     }
 
@@ -155,6 +163,7 @@ impl Role {
             (Self::GenerationConfig, b"candidateCount" | b"candidate_count") => {
                 Some(Inner::CandidateCount)
             }
+            (Self::Options, b"num_predict") => Some(Inner::NumPredict),
             _ => None,
         }
     }
@@ -164,9 +173,11 @@ impl Role {
         match self {
             Self::Model | Self::User => "a string",
             Self::Stream => "a boolean",
-            Self::StreamOptions | Self::Metadata | Self::Instruction | Self::GenerationConfig => {
-                "an object"
-            }
+            Self::StreamOptions
+            | Self::Metadata
+            | Self::Instruction
+            | Self::GenerationConfig
+            | Self::Options => "an object",
             Self::Messages | Self::Contents | Self::Tools => "an array",
             Self::Prompt | Self::Input | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",

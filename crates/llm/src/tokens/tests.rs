@@ -9,7 +9,10 @@ fn estimates_come_from_length_and_bounds() {
         ..Scan::default()
     };
     let check = |scan: Scan, input, output| {
-        assert_eq!(estimate(&scan, 100), Estimate { input, output });
+        assert_eq!(
+            estimate(&scan, &Rate::default(), 100),
+            Estimate { input, output }
+        );
     };
     check(scan(0, None, None), 0, 100);
     check(scan(1, Some(7), None), 1, 7);
@@ -22,7 +25,7 @@ fn estimates_come_from_length_and_bounds() {
     };
     check(newer, 0, 5);
     assert_eq!(
-        estimate(&scan(4, Some(u64::MAX), None), 0).total(),
+        estimate(&scan(4, Some(u64::MAX), None), &Rate::default(), 0).total(),
         u64::MAX
     );
 }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use super::Asked;
 use crate::anthropic::messages;
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
+use crate::frames::Framing;
 use crate::gemini::{content, path as gemini};
+use crate::ollama::chat as ollama;
+use crate::ollama::chat::Place;
 use crate::openai::{chat, responses};
 use crate::wire::Fault;
 use crate::{Api, CONTENT_TYPE_EVENT_STREAM, Dialect, Operation};
@@ -17,6 +20,8 @@ pub(super) enum Form {
     OpenAiResponses,
     AnthropicMessages,
     GeminiContent,
+    OllamaChat,
+    OllamaGenerate,
 }
 
 impl Form {
@@ -26,6 +31,8 @@ impl Form {
             (Dialect::OpenAi, Operation::Responses) => Some(Self::OpenAiResponses),
             (Dialect::Anthropic, Operation::ChatCompletions) => Some(Self::AnthropicMessages),
             (Dialect::Gemini, Operation::ChatCompletions) => Some(Self::GeminiContent),
+            (Dialect::Ollama, Operation::ChatCompletions) => Some(Self::OllamaChat),
+            (Dialect::Ollama, Operation::Completions) => Some(Self::OllamaGenerate),
             _ => None,
         }
     }
@@ -36,6 +43,7 @@ impl Form {
             Dialect::OpenAi => Self::OpenAiChat,
             Dialect::Anthropic => Self::AnthropicMessages,
             Dialect::Gemini => Self::GeminiContent,
+            Dialect::Ollama => Self::OllamaChat,
         }
     }
 
@@ -45,6 +53,8 @@ impl Form {
             Self::OpenAiResponses => Api::RESPONSES,
             Self::AnthropicMessages => Api::MESSAGES,
             Self::GeminiContent => Api::GENERATE_CONTENT,
+            Self::OllamaChat => Api::OLLAMA_CHAT,
+            Self::OllamaGenerate => Api::OLLAMA_GENERATE,
         }
     }
 
@@ -66,12 +76,17 @@ impl Form {
             Self::GeminiContent => {
                 return Cow::Owned(gemini::generate(&request.model, request.stream));
             }
+            Self::OllamaChat | Self::OllamaGenerate => "/api/chat",
         })
     }
 
     pub(super) fn query(self, request: &Request<'_>) -> Option<&'static str> {
         match self {
-            Self::OpenAiChat | Self::OpenAiResponses | Self::AnthropicMessages => None,
+            Self::OpenAiChat
+            | Self::OpenAiResponses
+            | Self::AnthropicMessages
+            | Self::OllamaChat
+            | Self::OllamaGenerate => None,
             Self::GeminiContent => request.stream.then_some(gemini::EVENTS),
         }
     }
@@ -89,6 +104,8 @@ impl Form {
                 Some((model, stream)) => content::decode_request(body, model, stream),
                 None => Err(Fault::new("model", "does not stand in the path")),
             },
+            Self::OllamaChat => ollama::decode_request(body),
+            Self::OllamaGenerate => ollama::decode_generate(body),
         }
     }
 
@@ -102,6 +119,7 @@ impl Form {
             Self::OpenAiResponses => responses::encode_request(request, dropped),
             Self::AnthropicMessages => messages::encode_request(request, dropped),
             Self::GeminiContent => content::encode_request(request, dropped),
+            Self::OllamaChat | Self::OllamaGenerate => ollama::encode_request(request, dropped),
         }
     }
 
@@ -111,6 +129,7 @@ impl Form {
             Self::OpenAiResponses => responses::decode_response(body),
             Self::AnthropicMessages => messages::decode_response(body),
             Self::GeminiContent => content::decode_response(body),
+            Self::OllamaChat | Self::OllamaGenerate => ollama::decode_response(body),
         }
     }
 
@@ -120,6 +139,8 @@ impl Form {
             Self::OpenAiResponses => responses::encode_response(response, now),
             Self::AnthropicMessages => messages::encode_response(response, now),
             Self::GeminiContent => content::encode_response(response, now),
+            Self::OllamaChat => ollama::encode_response(response, Place::Chat, now),
+            Self::OllamaGenerate => ollama::encode_response(response, Place::Generate, now),
         }
     }
 
@@ -133,6 +154,9 @@ impl Form {
                 StreamDecoder::AnthropicMessages(messages::StreamDecoder::default())
             }
             Self::GeminiContent => StreamDecoder::GeminiContent(content::StreamDecoder::default()),
+            Self::OllamaChat | Self::OllamaGenerate => {
+                StreamDecoder::Ollama(ollama::StreamDecoder::default())
+            }
         }
     }
 
@@ -154,6 +178,12 @@ impl Form {
                 };
                 StreamEncoder::GeminiContent(content::StreamEncoder::new(terms, framing))
             }
+            Self::OllamaChat => {
+                StreamEncoder::Ollama(ollama::StreamEncoder::new(terms, Place::Chat))
+            }
+            Self::OllamaGenerate => {
+                StreamEncoder::Ollama(ollama::StreamEncoder::new(terms, Place::Generate))
+            }
         }
     }
 }
@@ -164,6 +194,7 @@ pub(super) enum StreamDecoder {
     OpenAiResponses(responses::StreamDecoder),
     AnthropicMessages(messages::StreamDecoder),
     GeminiContent(content::StreamDecoder),
+    Ollama(ollama::StreamDecoder),
 }
 
 impl StreamDecoder {
@@ -178,13 +209,17 @@ impl StreamDecoder {
             Self::OpenAiResponses(decoder) => decoder.event(name, data, emit),
             Self::AnthropicMessages(decoder) => decoder.event(name, data, emit),
             Self::GeminiContent(decoder) => decoder.event(name, data, emit),
+            Self::Ollama(decoder) => decoder.event(name, data, emit),
         }
     }
 
     /// The bytes have come to their end, which in some APIs is the only end there is.
     pub(super) fn end(&mut self, emit: &mut dyn FnMut(Event<'_>)) {
         match self {
-            Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {}
+            Self::OpenAiChat(_)
+            | Self::OpenAiResponses(_)
+            | Self::AnthropicMessages(_)
+            | Self::Ollama(_) => {}
             Self::GeminiContent(decoder) => decoder.end(emit),
         }
     }
@@ -204,6 +239,7 @@ pub(super) enum StreamEncoder {
     OpenAiResponses(responses::StreamEncoder),
     AnthropicMessages(messages::StreamEncoder),
     GeminiContent(content::StreamEncoder),
+    Ollama(ollama::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -213,12 +249,14 @@ impl StreamEncoder {
             Self::OpenAiResponses(encoder) => encoder.event(event, out),
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
             Self::GeminiContent(encoder) => encoder.event(event, out),
+            Self::Ollama(encoder) => encoder.event(event, out),
         }
     }
 
     pub(super) const fn content_type(&self) -> &'static str {
         match self {
             Self::GeminiContent(encoder) => encoder.content_type(),
+            Self::Ollama(_) => Framing::Lines.content_type(),
             Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {
                 CONTENT_TYPE_EVENT_STREAM
             }
@@ -229,7 +267,10 @@ impl StreamEncoder {
     pub(super) const fn number(&self) -> u64 {
         match self {
             Self::OpenAiResponses(encoder) => encoder.number(),
-            Self::OpenAiChat(_) | Self::AnthropicMessages(_) | Self::GeminiContent(_) => 0,
+            Self::OpenAiChat(_)
+            | Self::AnthropicMessages(_)
+            | Self::GeminiContent(_)
+            | Self::Ollama(_) => 0,
         }
     }
 }

@@ -16,7 +16,8 @@ pub struct ProviderSpec {
     pub dialect: ProviderDialect,
     /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
     /// that of the dialect's own service, `https://api.openai.com/v1`,
-    /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`.
+    /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`; for
+    /// `ollama`, which has no version, `http://localhost:11434`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Key that is sent with each request in the place of the client's. Absent: none is sent.
@@ -53,6 +54,8 @@ pub enum ProviderDialect {
     Anthropic,
     /// Google's Gemini API: generation of content, for clients of other dialects.
     Gemini,
+    /// Ollama's own API: chat, generate, embed and show.
+    Ollama,
 }
 
 impl ProviderDialect {
@@ -62,6 +65,7 @@ impl ProviderDialect {
             Self::Openai => "https://api.openai.com/v1",
             Self::Anthropic => "https://api.anthropic.com/v1",
             Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
+            Self::Ollama => "http://localhost:11434",
         }
     }
 }

@@ -118,6 +118,7 @@ pub(super) fn compile_provider(
         ProviderDialect::Openai => Dialect::OpenAi,
         ProviderDialect::Anthropic => Dialect::Anthropic,
         ProviderDialect::Gemini => Dialect::Gemini,
+        ProviderDialect::Ollama => Dialect::Ollama,
     };
     let key = dialect.key_header();
     let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
+from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
 from recorder import Recorder  # noqa: E402
@@ -26,8 +27,8 @@ def pool(name: str, model: str, *ports: int, **fields) -> dict:
     return {"name": name, "models": [model], "endpoints": endpoints, **fields}
 
 
-def provider(name: str, model: str, port: int, key: str) -> dict:
-    base_url = f"http://127.0.0.1:{port}/v1"
+def provider(name: str, model: str, port: int, key: str, base: str = "/v1") -> dict:
+    base_url = f"http://127.0.0.1:{port}{base}"
     return {"name": name, "dialect": name, "baseUrl": base_url, "apiKey": key, "models": [model]}
 
 
@@ -36,7 +37,9 @@ def mesh(tmp_path_factory):
     """The gateway, its engines and where they are."""
     directory = tmp_path_factory.mktemp("mesh")
     recorder = Recorder()
-    providers = SimpleNamespace(anthropic=AnthropicProvider(), openai=OpenAiProvider())
+    providers = SimpleNamespace(
+        anthropic=AnthropicProvider(), ollama=OllamaProvider(), openai=OpenAiProvider()
+    )
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
     engines = SimpleNamespace(
@@ -62,6 +65,7 @@ def mesh(tmp_path_factory):
                 "providers": [
                     provider("anthropic", "claude", providers.anthropic.port, key),
                     provider("openai", "gpt-5", providers.openai.port, key),
+                    provider("ollama", "qwen", providers.ollama.port, key, base=""),
                 ],
             }
         )
@@ -91,7 +95,7 @@ def mesh(tmp_path_factory):
         status = gateway.stop()
         for engine in (*engines.llama, engines.slow, engines.flaky):
             engine.process.stop()
-        for server in (recorder, providers.anthropic, providers.openai):
+        for server in (recorder, *vars(providers).values()):
             server.stop()
     assert status == 0, f"the gateway ended with {status}:\n{gateway.text()}"
     assert "panicked" not in gateway.text(), gateway.text()

@@ -32,6 +32,7 @@ class Provider:
     """A server on a free port. `PATH` is where it is asked; `answer` decides."""
 
     PATH: str
+    STREAM_TYPE = "text/event-stream; charset=utf-8"
 
     def __init__(self):
         # What was taken, for tests that want to see what has come of their request.
@@ -98,7 +99,7 @@ class Provider:
 
             def stream(self, events: list):
                 self.send_response(200)
-                self.send_header("content-type", "text/event-stream; charset=utf-8")
+                self.send_header("content-type", provider.STREAM_TYPE)
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
                 for event in events:

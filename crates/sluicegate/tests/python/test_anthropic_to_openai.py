@@ -438,12 +438,6 @@ class TestErrors:
             )
         assert caught.value.body["error"]["type"] == "not_found_error"
 
-    def test_tokens_cannot_be_counted(self, client):
-        with pytest.raises(anthropic.APIStatusError) as caught:
-            client.messages.count_tokens(model="gpt-5", messages=[user("Name rivers.")])
-        assert caught.value.status_code < 500
-        assert caught.value.body["error"]["message"]
-
     @pytest.mark.parametrize("script", ["broken", "failing"])
     def test_a_broken_stream_raises(self, client, script):
         text = ""

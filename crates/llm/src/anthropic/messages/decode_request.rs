@@ -41,6 +41,18 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
     Ok(request)
 }
 
+/// Reads the body of a question for a request's tokens: what of it the model reads.
+pub(crate) fn decode_counted(body: &[u8]) -> Result<Request<'_>, Fault> {
+    let mut object = Value::document(body)?.object()?;
+    let mut request = Request {
+        model: object.require_text("model")?,
+        ..Request::default()
+    };
+    conversation(&mut object, &mut request)?;
+    tools(&mut object, &mut request)?;
+    Ok(request)
+}
+
 /// Takes a field together with its name.
 fn given<'a, T>(
     object: &mut Object<'a, '_>,

@@ -52,6 +52,17 @@ pub(crate) fn decode_request<'a>(
     Ok(request)
 }
 
+/// Reads the body of a question for the tokens of a conversation, or of a whole request that is wrapped
+/// into it.
+pub(crate) fn decode_counted<'a>(
+    body: &'a [u8],
+    model: Cow<'a, str>,
+) -> Result<Request<'a>, Fault> {
+    let mut fields = Proto::read(Value::document(body)?)?;
+    let wrapped = fields.take("generateContentRequest", |request| Ok(request.raw()))?;
+    decode_request(wrapped.map_or(body, str::as_bytes), model, false)
+}
+
 /// Adds a message. What the model says in a row is one: chats of Google's SDKs keep a content for each
 /// event of a stream, and other APIs want all calls of a turn together, before their results.
 fn add<'a>(mut message: Message<'a>, messages: &mut Vec<Message<'a>>) {

@@ -19,11 +19,13 @@ use super::{Form, Pair};
 use crate::{Api, Dialect};
 
 /// Each form, by its name in the files.
-const FORMS: [Named; 4] = [
+const FORMS: [Named; 6] = [
     ("chat", Form::OpenAiChat),
     ("responses", Form::OpenAiResponses),
     ("messages", Form::AnthropicMessages),
     ("content", Form::GeminiContent),
+    ("ollama", Form::OllamaChat),
+    ("generate", Form::OllamaGenerate),
 ];
 
 /// A form and its name.
