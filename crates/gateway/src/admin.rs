@@ -221,6 +221,8 @@ pub(crate) fn register(
     telemetry::register_endpoints(registry, move || endpoint_samples(&of));
     let of = Arc::clone(listeners);
     telemetry::register_listeners(registry, move || listener_samples(&of));
+    let of = Arc::clone(shared);
+    telemetry::register_credentials(registry, move || of.keyring.samples());
     let of = tasks.clone();
     telemetry::register_counter(
         registry,

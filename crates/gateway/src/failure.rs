@@ -64,6 +64,13 @@ pub(crate) enum Failure {
         backend: Arc<str>,
         reason: PickError,
     },
+    #[error("{backend} cannot be asked now: the gateway has no credential for it, since {why}")]
+    NoCredential {
+        backend: Arc<str>,
+        why: credentials::ErrorKind,
+        /// What its token endpoint said: the operator's business alone.
+        cause: Option<String>,
+    },
     #[error("{backend} did not answer: {detail}")]
     Upstream {
         backend: Arc<str>,
@@ -107,7 +114,9 @@ impl Failure {
             Self::MethodNotAllowed { .. } => ErrorKind::MethodNotAllowed,
             Self::UnknownModel(_) | Self::NoRoute(_) => ErrorKind::NotFound,
             Self::Body(error) => body_kind(error),
-            Self::Exhausted | Self::NoEndpoint { .. } => ErrorKind::Unavailable,
+            Self::Exhausted | Self::NoEndpoint { .. } | Self::NoCredential { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Upstream { .. } => ErrorKind::Upstream,
             Self::Timeout { .. } => ErrorKind::Timeout,
         }
@@ -129,7 +138,9 @@ impl Failure {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownModel(_) | Self::NoRoute(_) => StatusCode::NOT_FOUND,
             Self::Body(error) => body_status(error),
-            Self::Exhausted | Self::NoEndpoint { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Exhausted | Self::NoEndpoint { .. } | Self::NoCredential { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -143,6 +154,7 @@ impl Failure {
             Self::Body(error) => body_error_type(error),
             Self::Exhausted => ErrorType::Overloaded,
             Self::NoEndpoint { .. } => ErrorType::NoEndpoint,
+            Self::NoCredential { .. } => ErrorType::NoCredential,
             Self::Upstream { error, .. } => *error,
             Self::Timeout { timeout, .. } => timeout.error_type(),
             _ => ErrorType::InvalidRequest,
@@ -158,6 +170,7 @@ impl Failure {
             Self::ForeignOrigin => Some("origin_not_allowed"),
             Self::Exhausted => Some("overloaded"),
             Self::NoEndpoint { .. } => Some("no_endpoint"),
+            Self::NoCredential { .. } => Some("no_credential"),
             Self::Untranslatable(fault) => fault.code,
             _ => None,
         }
@@ -179,6 +192,9 @@ impl Failure {
         match self {
             Self::Upstream {
                 cause: Some(cause), ..
+            }
+            | Self::NoCredential {
+                cause: Some(cause), ..
             } => format!("{self}: {cause}"),
             _ => self.to_string(),
         }
@@ -198,7 +214,7 @@ impl Failure {
     /// The answer: in the dialect of `api`, as gRPC if the request was, else as OpenAI would.
     pub(crate) fn response(&self, api: Option<Api>, grpc: bool) -> Response<ResponseBody> {
         let mut response = if grpc { self.grpc() } else { self.http(api) };
-        if let Self::Exhausted | Self::NoEndpoint { .. } = self {
+        if let Self::Exhausted | Self::NoEndpoint { .. } | Self::NoCredential { .. } = self {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from(RETRY_SOON));

@@ -12,7 +12,7 @@
 //! | settle | `exchange` | what metrics and the log say of it |
 //!
 //! [`Gateway`] assembles it: `shared` holds what outlives a snapshot, `runtime` what follows
-//! from one, `discover` and `probe` keep endpoints true, `admin` shows it all.
+//! from one, `discover` and `probe` keep endpoints true, `keyring` credentials, `admin` shows it all.
 
 mod admin;
 mod answer;
@@ -30,6 +30,7 @@ mod hosts;
 mod identify;
 mod ids;
 mod inbound;
+mod keyring;
 mod outbound;
 mod outbox;
 mod pipeline;
@@ -48,5 +49,6 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::Variables;
 pub use runtime::RuntimeError;
 pub use server::{Config, Gateway, StartError};

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST};
+use credentials::{Material, Token};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
 use http::header::{HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
@@ -25,16 +26,17 @@ use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
 
-/// The request for one attempt, as it was translated if the backend speaks another dialect; `None` if
-/// the path that it is rewritten to is too long for one.
+/// The request for one attempt, authorised by `token` where that is renewed, as it was translated if
+/// the backend speaks another dialect; `None` if the path that it is rewritten to is too long for one.
 pub(crate) fn request(
     routed: &Routed,
     candidate: &Candidate<'_>,
+    token: Option<&Token>,
     translated: Option<TranslatedRequest>,
 ) -> Option<Request<Body>> {
     let target = candidate.target;
     let uri = uri(routed, target, translated.as_ref())?;
-    let headers = headers(routed, candidate, translated.is_some());
+    let headers = headers(routed, candidate, token, translated.is_some());
     let body = match translated {
         Some(translated) => Body::Full(translated.body),
         None => body(routed, target),
@@ -53,7 +55,12 @@ pub(crate) fn upgrade(routed: &Routed, backend: &Backend) -> Option<HeaderValue>
 }
 
 /// The headers; `foreign` are the client's dialect and the backend's to each other.
-fn headers(routed: &Routed, candidate: &Candidate<'_>, foreign: bool) -> HeaderMap {
+fn headers(
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+    token: Option<&Token>,
+    foreign: bool,
+) -> HeaderMap {
     let backend = &*candidate.target.backend;
     let upgrade = upgrade(routed, backend);
     let llm = routed.api().is_some();
@@ -80,6 +87,9 @@ fn headers(routed: &Routed, candidate: &Candidate<'_>, foreign: bool) -> HeaderM
     }
     for (name, value) in backend.headers.iter().chain(&backend.credential) {
         headers.insert(name, value.clone());
+    }
+    if let Some(Material::Bearer(value)) = token.map(|token| &token.material) {
+        headers.insert(AUTHORIZATION, value.clone());
     }
     if let Some(protocol) = upgrade {
         headers.insert(UPGRADE, protocol);

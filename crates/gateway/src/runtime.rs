@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use balance::{Address, EndpointSpec, Percent, Policy, PoolConfig};
+use credentials::{Credential, Source};
 use foldhash::fast::FixedState;
 use http::HeaderValue;
 use http::request::Parts;
@@ -24,6 +25,7 @@ use net::replay::ReplayConfig;
 use net::tls::{Alpn, ClientTls, Roots, TlsError};
 use rustls_pki_types::ServerName;
 
+use crate::keyring::Keyring;
 use crate::shared::Shared;
 
 /// Everything that requests read of a configuration.
@@ -52,6 +54,14 @@ pub enum RuntimeError {
         /// The name.
         name: String,
     },
+    /// A provider's identity cannot be used.
+    #[error("{backend}: {error}")]
+    Identity {
+        /// The provider.
+        backend: Arc<str>,
+        /// What is wrong.
+        error: credentials::Error,
+    },
 }
 
 impl Runtime {
@@ -79,6 +89,12 @@ impl Runtime {
         self.entries.get(listener)
     }
 
+    /// The credentials of the upstreams that have one which is renewed.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &Arc<Credential>> {
+        let upstreams = self.upstreams.iter();
+        upstreams.filter_map(|upstream| upstream.credential.as_ref())
+    }
+
     /// The keys of all upstreams.
     pub(crate) fn keys(&self) -> HashSet<&str, FixedState> {
         self.upstreams
@@ -98,7 +114,11 @@ impl Runtime {
 impl Runtime {
     /// The same once more, after another runtime took effect on `shared`'s registries.
     pub(crate) fn again(&self, shared: &Shared) -> Self {
-        let of = |upstream: &Arc<Upstream>| (Arc::clone(&upstream.backend), upstream.tls.clone());
+        let of = |upstream: &Arc<Upstream>| PreparedBackend {
+            backend: Arc::clone(&upstream.backend),
+            tls: upstream.tls.clone(),
+            source: upstream.credential.as_ref().map(|it| it.source().clone()),
+        };
         let backends = self.upstreams.iter().map(of).collect();
         Prepared {
             snapshot: Arc::clone(&self.snapshot),
@@ -111,13 +131,34 @@ impl Runtime {
 /// A snapshot that can be served: all that may fail has succeeded, and nothing has changed yet.
 pub(crate) struct Prepared {
     snapshot: Arc<Snapshot>,
-    backends: Vec<(Arc<Backend>, Option<Tls>)>,
+    backends: Vec<PreparedBackend>,
+}
+
+struct PreparedBackend {
+    backend: Arc<Backend>,
+    tls: Option<Tls>,
+    /// Where its credentials come from.
+    source: Option<Source>,
+}
+
+impl PreparedBackend {
+    fn new(backend: &Arc<Backend>, keyring: &Keyring) -> Result<Self, RuntimeError> {
+        let source = keyring.source(backend);
+        Ok(Self {
+            backend: Arc::clone(backend),
+            tls: tls(backend)?,
+            source: source.map_err(|error| RuntimeError::Identity {
+                backend: Arc::clone(&backend.name),
+                error,
+            })?,
+        })
+    }
 }
 
 impl Prepared {
     /// Makes what the snapshot's backends need. Reads CA files.
-    pub(crate) fn new(snapshot: &Arc<Snapshot>) -> Result<Self, RuntimeError> {
-        let prepare = |backend: &Arc<Backend>| Ok((Arc::clone(backend), tls(backend)?));
+    pub(crate) fn new(snapshot: &Arc<Snapshot>, keyring: &Keyring) -> Result<Self, RuntimeError> {
+        let prepare = |backend| PreparedBackend::new(backend, keyring);
         let backends = snapshot
             .backends()
             .iter()
@@ -134,7 +175,7 @@ impl Prepared {
         let upstreams = self
             .backends
             .into_iter()
-            .map(|(backend, tls)| Arc::new(Upstream::build(backend, tls, shared)))
+            .map(|prepared| Arc::new(Upstream::build(prepared, shared)))
             .collect();
         let entries = self
             .snapshot
@@ -221,6 +262,8 @@ pub(crate) struct Upstream {
     pub(crate) connections: net::pool::Pool,
     /// Identity across reloads, see [`key`].
     pub(crate) key: Arc<str>,
+    /// What its requests are authorised by, where that is renewed.
+    pub(crate) credential: Option<Arc<Credential>>,
     tls: Option<Tls>,
     dialled: ArcSwap<HashMap<Address, Dialled, FixedState>>,
 }
@@ -242,14 +285,23 @@ struct Tls {
 }
 
 impl Upstream {
-    fn build(backend: Arc<Backend>, tls: Option<Tls>, shared: &Shared) -> Self {
+    fn build(prepared: PreparedBackend, shared: &Shared) -> Self {
+        let PreparedBackend {
+            backend,
+            tls,
+            source,
+        } = prepared;
         let key = key(&backend);
         let pool = shared.balance.upsert(&key, pool_config(&backend));
         if let EndpointSource::Static(targets) = &backend.endpoints {
             pool.set_endpoints(targets.iter().map(endpoint_spec).collect());
         }
         let connections = shared.connections.pool(&key, &backend);
+        let credential = backend.auth.as_ref().zip(source);
+        let credential = credential
+            .map(|(auth, source)| shared.keyring.credential(&key, &backend, auth, source));
         Self {
+            credential,
             backend,
             pool,
             connections,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use credentials::Variables;
 use mesh::snapshot::Snapshot;
 use net::budget::BodyBudget;
 use net::drain::{self, Drain, DrainConfig, Trigger};
@@ -16,6 +17,7 @@ use telemetry::{AccessLog, Metrics, MetricsConfig, Registry};
 use crate::admin::{self, Admin};
 use crate::discover::Discovery;
 use crate::inbound::Certificates;
+use crate::keyring::Keyring;
 use crate::pipeline::Pipeline;
 use crate::probe::Probing;
 use crate::rates::Rates;
@@ -38,6 +40,8 @@ pub struct Config {
     pub body_memory: u64,
     /// Where access log lines go.
     pub access_log: Option<Arc<AccessLog>>,
+    /// The environment in which identities of providers find what their configuration leaves out.
+    pub variables: Variables,
     /// The version shown in metrics, and the revision it was built from.
     pub version: (&'static str, &'static str),
 }
@@ -56,6 +60,9 @@ pub enum StartError {
         /// What is wrong.
         error: TlsError,
     },
+    /// Whoever hands out credentials cannot be asked over TLS.
+    #[error("token endpoints cannot be asked: {0}")]
+    TokenEndpoints(TlsError),
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -92,10 +99,12 @@ impl Gateway {
         let connections = Tasks::on(config.data.clone());
         let tunnels = connections.group();
         let mut registry = Registry::default();
+        let keyring = Keyring::new(config.variables.clone(), upkeep.clone());
         let shared = Arc::new(Shared {
             runtime: ArcSwap::from_pointee(Runtime::empty()),
             balance: balance::Registry::new(),
             connections: Connections::new(connections.group(), upkeep.clone()),
+            keyring: keyring.map_err(StartError::TokenEndpoints)?,
             metrics: Metrics::new(&mut registry, MetricsConfig::default()),
             access_log: config.access_log.clone(),
             bodies: BodyBudget::new(config.body_memory),
@@ -153,21 +162,23 @@ impl Gateway {
     }
 
     async fn try_apply(&self, snapshot: &Arc<Snapshot>) -> Result<(), StartError> {
-        let prepared = Prepared::new(snapshot)?;
+        let prepared = Prepared::new(snapshot, &self.shared.keyring)?;
         let listeners = self.certificates.listeners(snapshot)?;
         let before = self.shared.runtime.load_full();
         let runtime = Arc::new(prepared.build(&self.shared));
-        self.background.resolve_new(&runtime).await;
+        let resolved = self.background.resolve_new(&runtime);
+        tokio::join!(resolved, self.shared.keyring.tried(&runtime));
         self.shared.runtime.store(Arc::clone(&runtime));
         if let Err(error) = self.listeners.apply(listeners).await {
-            self.shared
-                .runtime
-                .store(Arc::new(before.again(&self.shared)));
+            let before_again = Arc::new(before.again(&self.shared));
+            self.shared.keyring.retain(&before_again);
+            self.shared.runtime.store(before_again);
             self.background.restore(&before).await;
             return Err(error.into());
         }
         self.background.follow(&runtime, &self.shared);
         self.certificates.retain(snapshot);
+        self.shared.keyring.retain(&runtime);
         let keys = runtime.keys();
         self.shared.balance.retain(|key| keys.contains(key));
         self.shared.connections.retain(|key| keys.contains(key));

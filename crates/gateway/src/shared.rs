@@ -19,6 +19,7 @@ use net::tasks::Tasks;
 use telemetry::{AccessLog, Metrics};
 use tokio::time::Instant;
 
+use crate::keyring::Keyring;
 use crate::rates::Rates;
 use crate::runtime::Runtime;
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: ArcSwap<Runtime>,
     pub(crate) balance: balance::Registry,
     pub(crate) connections: Connections,
+    pub(crate) keyring: Keyring,
     pub(crate) metrics: Metrics,
     pub(crate) access_log: Option<Arc<AccessLog>>,
     /// Memory for request bodies.

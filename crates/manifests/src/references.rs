@@ -6,12 +6,14 @@ use mesh::{Resources, SecretRef};
 
 /// The secrets that resources refer to.
 pub fn secret_refs(resources: &Resources) -> BTreeSet<SecretRef> {
-    let providers = resources
-        .providers
-        .iter()
-        .map(|provider| &provider.spec.api_key);
+    let providers = resources.providers.iter().map(|provider| &provider.spec);
+    let identities = providers
+        .clone()
+        .filter_map(|provider| provider.auth.as_ref());
+    let of_identities = identities.flat_map(|auth| auth.secret_refs().map(|(_, secret)| secret));
     let pools = resources.pools.iter().map(|pool| &pool.spec.api_key);
-    providers.chain(pools).flatten().cloned().collect()
+    let keys = providers.map(|provider| &provider.api_key).chain(pools);
+    keys.flatten().chain(of_identities).cloned().collect()
 }
 
 /// The files that resources refer to: certificates, keys, authorities and secrets.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use engine_server::{EngineConfig, EngineServer};
-use gateway::{Config, Gateway};
+use gateway::{Config, Gateway, Variables};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -41,6 +41,7 @@ pub(crate) fn demo(args: &Demo) -> anyhow::Result<()> {
         },
         body_memory: 1 << 30,
         access_log: None,
+        variables: Variables::default(),
         version: VERSION,
     };
     runtimes.data.block_on(show(args, config))

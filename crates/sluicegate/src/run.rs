@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use gateway::{Config, Gateway};
+use gateway::{Config, Gateway, Variables};
 use net::drain::{DrainConfig, Outcome};
 use net::tasks::Tasks;
 use source::{Environment, Source, State};
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
     );
     process::log_to_stderr(&args.log)?;
     let environment = Environment::of_process();
+    let of_clouds = environment.clone();
     let source = match &args.config {
         Some(path) => Source::open(path, environment),
         None => Source::from_environment(environment, args.port),
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
         },
         body_memory: args.body_memory,
         access_log: access_log.clone(),
+        variables: Variables::new(move |name| of_clouds.get(name).map(str::to_owned)),
         version: VERSION,
     };
     let upkeep = Tasks::on(runtimes.control.handle().clone());

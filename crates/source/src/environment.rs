@@ -17,7 +17,8 @@ impl Environment {
     }
 
     /// The value of a variable, unless it is empty.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
             .map(String::as_str)

@@ -250,12 +250,18 @@ fn reason(
     unresolved: &BTreeMap<SecretRef, String>,
 ) -> Option<String> {
     let index = violation.resource.index;
-    let api_key = match violation.resource.kind {
-        Kind::Provider => resources.providers.get(index)?.spec.api_key.as_ref(),
-        Kind::Pool => resources.pools.get(index)?.spec.api_key.as_ref(),
-        Kind::Listener | Kind::Route => None,
+    let (api_key, auth) = match violation.resource.kind {
+        Kind::Provider => {
+            let provider = &resources.providers.get(index)?.spec;
+            (provider.api_key.as_ref(), provider.auth.as_ref())
+        }
+        Kind::Pool => (resources.pools.get(index)?.spec.api_key.as_ref(), None),
+        Kind::Listener | Kind::Route => return None,
     };
-    let reference = api_key.filter(|_| violation.path == "apiKey")?;
+    let reference = match violation.path.strip_prefix("auth.") {
+        Some(path) => auth?.secret_refs().find(|(at, _)| *at == path)?.1,
+        None => api_key.filter(|_| violation.path == "apiKey")?,
+    };
     unresolved.get(reference).cloned()
 }
 

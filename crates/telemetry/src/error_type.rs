@@ -24,6 +24,8 @@ pub enum ErrorType {
     CircuitOpen,
     /// The pool has no endpoint that could be chosen.
     NoEndpoint,
+    /// There is no credential by which the upstream could be asked.
+    NoCredential,
     /// The connection to the upstream could not be made (refused, unreachable, DNS, TLS).
     ConnectFailed,
     /// The connection to the upstream was not made in time.
@@ -52,7 +54,7 @@ pub enum ErrorType {
 
 impl ErrorType {
     /// Every value, in the order of declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::PermissionDenied,
@@ -62,6 +64,7 @@ impl ErrorType {
         Self::Overloaded,
         Self::CircuitOpen,
         Self::NoEndpoint,
+        Self::NoCredential,
         Self::ConnectFailed,
         Self::ConnectTimeout,
         Self::FirstTokenTimeout,
@@ -88,6 +91,7 @@ impl ErrorType {
             Self::Overloaded => "overloaded",
             Self::CircuitOpen => "circuit_open",
             Self::NoEndpoint => "no_endpoint",
+            Self::NoCredential => "no_credential",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
             Self::FirstTokenTimeout => "first_token_timeout",

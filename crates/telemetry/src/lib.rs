@@ -44,8 +44,8 @@ pub use prometheus_client::registry::Registry;
 pub use record::{Outcome, RequestRecord, Tokens};
 pub use series::{InFlight, InFlightGauge, Series};
 pub use sources::{
-    EndpointSample, ListenerSample, register_access_log, register_counter, register_endpoints,
-    register_listeners,
+    CredentialSample, EndpointSample, ListenerSample, register_access_log, register_counter,
+    register_credentials, register_endpoints, register_listeners,
 };
 pub use upstream_time::UpstreamTime;
 

@@ -11,8 +11,11 @@ use crate::{
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, metrics::MetricType};
 use std::{fmt, sync::Arc};
 
+mod credentials;
 #[cfg(test)]
 mod tests;
+
+pub use credentials::{CredentialSample, register_credentials};
 
 /// The state of an endpoint at a scrape.
 #[derive(Clone, Debug, PartialEq)]

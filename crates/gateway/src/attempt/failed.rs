@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use balance::{FailureKind, Outcome};
 use bytes::Bytes;
+use credentials::ErrorKind;
 use http::StatusCode;
 use llm::Dialect;
 use llm::response::UpstreamError;
@@ -58,6 +59,8 @@ pub(crate) enum Reason {
     Protocol,
     /// The backend's dialect cannot say what is asked for; nothing was sent.
     Untranslatable,
+    /// There is no credential for the backend; nothing was sent.
+    NoCredential(ErrorKind),
 }
 
 impl UpstreamAnswer {
@@ -89,6 +92,7 @@ impl Reason {
             Self::BrokeOff => ErrorType::UpstreamReset,
             Self::Protocol => ErrorType::UpstreamProtocol,
             Self::Untranslatable => ErrorType::InvalidRequest,
+            Self::NoCredential(_) => ErrorType::NoCredential,
         }
     }
 
@@ -105,7 +109,7 @@ impl Reason {
             Self::Timeout(_) => Outcome::Failure(FailureKind::Timeout),
             Self::BrokeOff => Outcome::Failure(FailureKind::Reset),
             Self::Protocol => Outcome::Failure(FailureKind::Status(502)),
-            Self::Untranslatable => Outcome::Neutral,
+            Self::Untranslatable | Self::NoCredential(_) => Outcome::Neutral,
         }
     }
 
@@ -117,6 +121,7 @@ impl Reason {
             Self::BrokeOff => "its answer broke off before it had begun",
             Self::Protocol => "its answer is not one of this API",
             Self::Untranslatable => "its API cannot express the request",
+            Self::NoCredential(_) => "there is no credential for it",
         }
     }
 }
@@ -134,6 +139,11 @@ impl Failed {
             Reason::Timeout(timeout) => Failure::timeout(timeout, &routed.rule.timeouts),
             Reason::Send(SendErrorKind::Request) => Failure::Unsendable,
             Reason::Send(SendErrorKind::Exhausted) => Failure::Exhausted,
+            Reason::NoCredential(why) => Failure::NoCredential {
+                backend: self.backend,
+                why,
+                cause: self.cause,
+            },
             reason => Failure::Upstream {
                 backend: self.backend,
                 detail: reason.detail(),

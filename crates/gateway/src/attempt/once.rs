@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use credentials::Token;
 use http::{Response, StatusCode};
 use llm::response::UpstreamError;
 use llm::translate::{Dropped, Fault, Pair, TranslatedRequest};
@@ -125,6 +126,14 @@ impl Wrong {
         }
     }
 
+    fn without_credential(why: credentials::Error) -> Self {
+        Self {
+            free: true,
+            cause: Some(why.to_string()),
+            ..Self::new(Reason::NoCredential(why.kind))
+        }
+    }
+
     fn sending(error: &SendError) -> Self {
         Self {
             reason: send_reason(error.kind),
@@ -173,6 +182,7 @@ async fn exchange_once(
     routed: &Routed,
     candidate: &Candidate<'_>,
 ) -> Result<Answered, Wrong> {
+    let token = token(candidate).map_err(Wrong::without_credential)?;
     let pair = translation::between(routed, candidate.target);
     let translated = match pair {
         Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
@@ -180,7 +190,7 @@ async fn exchange_once(
     };
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
-    let Some(request) = outbound::request(routed, candidate, translated) else {
+    let Some(request) = outbound::request(routed, candidate, token.as_deref(), translated) else {
         return Err(Wrong::new(Reason::Send(SendErrorKind::Request)));
     };
     let response = candidate
@@ -199,6 +209,12 @@ async fn exchange_once(
         held,
         dropped,
     })
+}
+
+/// What authorises the request, where that is renewed.
+fn token(candidate: &Candidate<'_>) -> Result<Option<Arc<Token>>, credentials::Error> {
+    let credential = candidate.upstream.credential.as_ref();
+    credential.map(|credential| credential.token()).transpose()
 }
 
 /// The request in the backend's dialect.

@@ -71,6 +71,7 @@ impl Fixture {
             drain: DrainConfig::default(),
             body_memory,
             access_log: Some(Arc::clone(&log)),
+            variables: credentials::Variables::default(),
             version: ("0", "test"),
         };
         let gateway = Gateway::start(config, snapshot(yaml)).await.unwrap();

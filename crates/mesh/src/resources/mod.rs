@@ -5,6 +5,7 @@
 //! exactly one is set, never a Rust enum with content. Their doc comments are the field reference
 //! of the manual. What a type cannot rule out is found by [`crate::Snapshot::compile`].
 
+mod auth;
 mod backend;
 mod filter;
 mod listener;
@@ -18,6 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AzureAuth, GoogleAuth, ProviderAuth};
 pub use backend::{ConnectionPool, OutlierDetection, Protocol, RetryBudget, UpstreamTls};
 pub use filter::{
     DirectResponse, Filter, Header, HeaderModifier, PathModifier, PathModifierType,

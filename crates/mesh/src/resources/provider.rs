@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::ProviderAuth;
 use super::backend::{ConnectionPool, OutlierDetection, Protocol, RetryBudget, UpstreamTls};
 use super::filter::Header;
 use super::secret::SecretRef;
@@ -23,6 +24,9 @@ pub struct ProviderSpec {
     /// Key that is sent with each request in the place of the client's. Absent: none is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
+    /// Identity by which it is asked instead of a key. Not together with apiKey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ProviderAuth>,
     /// Names of the models it serves. Empty: any model that nothing else serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,

@@ -15,7 +15,8 @@ pub use reference::reference;
 use crate::resources::{API_VERSION, Kind, ListenerSpec, PoolSpec, ProviderSpec, RouteSpec};
 
 /// Sets of fields of which exactly one is given, by type: what types without variants cannot say.
-const EXACTLY_ONE: [(&str, &[&str]); 4] = [
+const EXACTLY_ONE: [(&str, &[&str]); 5] = [
+    ("ProviderAuth", &["azure", "google"]),
     ("PoolSpec", &["endpoints", "dns"]),
     ("BackendRef", &["pool", "provider"]),
     ("PathModifier", &["replaceFullPath", "replacePrefixMatch"]),

@@ -42,15 +42,14 @@ fn documented_defaults_are_true() {
         for (field, schema) in definition["properties"].as_object().into_iter().flatten() {
             let description = schema["description"].as_str().unwrap().replace('\n', " ");
             let (_, told) = reference::split_default(&description);
+            let one = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
             let actual = match &schema["default"] {
                 Value::Null | Value::Object(_) => continue,
-                Value::String(text) => text.clone(),
-                Value::Array(items) => items
-                    .iter()
-                    .map(Value::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                other => other.to_string(),
+                Value::Array(items) => items.iter().map(one).collect::<Vec<_>>().join(", "),
+                value => one(value),
             };
             assert_eq!(told.trim_matches('`'), actual, "{name}.{field}");
             count += 1;
@@ -113,7 +112,7 @@ fn one_ofs_name_fields_that_exist() {
         }
     }
     let crds = crds().iter().map(Value::to_string).collect::<String>();
-    assert_eq!(crds.matches("x-kubernetes-validations").count(), 5);
+    assert_eq!(crds.matches("x-kubernetes-validations").count(), 6);
     assert!(crds.contains("(has(self.pool) ? 1 : 0) + (has(self.provider) ? 1 : 0) == 1"));
 }
 

@@ -12,10 +12,11 @@ use llm::{Dialect, KeyHeader};
 
 use crate::resources::{
     ConnectionPool, Dns, Header, HealthCheck, LoadBalancer, OutlierDetection, PoolDialect,
-    PoolSpec, Protocol, ProviderDialect, ProviderSpec, RetryBudget, SecretRef, Secrets,
+    PoolSpec, Protocol, ProviderDialect, ProviderSpec, RetryBudget, Secret, SecretRef, Secrets,
     UpstreamTls,
 };
 
+use super::auth::{self, Auth};
 use super::syntax::{self, HostPort};
 use super::violation::Faults;
 
@@ -39,6 +40,8 @@ pub struct Backend {
     pub credential: Option<(HeaderName, HeaderValue)>,
     /// Where the key came from, for display.
     pub api_key: Option<SecretRef>,
+    /// Identity whose credential is sent instead, and renewed; never beside a key.
+    pub auth: Option<Auth>,
     /// Headers to set on each request that has none of the name.
     pub default_headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers to set on each request.
@@ -122,6 +125,10 @@ pub(super) fn compile_provider(
     };
     let key = dialect.key_header();
     let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);
+    let auth = spec
+        .auth
+        .as_ref()
+        .and_then(|auth| auth::compile(faults, auth, spec.api_key.as_ref(), place.secrets));
     let headers = extra_headers(faults, key, &spec.headers);
     let models = models(faults, &spec.models);
     check_shared(
@@ -154,6 +161,7 @@ pub(super) fn compile_provider(
         host: Some(url.authority),
         credential,
         api_key: spec.api_key.clone(),
+        auth,
         default_headers: default_headers(dialect),
         headers,
         models,
@@ -195,6 +203,7 @@ pub(super) fn compile_pool(
         host: None,
         credential,
         api_key: spec.api_key.clone(),
+        auth: None,
         default_headers: Vec::new(),
         headers: Vec::new(),
         models,
@@ -479,21 +488,29 @@ fn credential(
     secrets: &Secrets,
 ) -> Option<(HeaderName, HeaderValue)> {
     let reference = reference?;
-    let secret = secrets
-        .get(reference)
-        .map(|secret| secret.expose())
-        .filter(|s| !s.is_empty());
-    let Some(secret) = secret else {
-        let message = match reference {
-            SecretRef::Env(name) => format!("the environment variable `{name}` is not set"),
-            SecretRef::File(path) => format!("the file `{path}` cannot be read, or is empty"),
-        };
-        faults.report("apiKey", message, None);
-        return None;
-    };
+    let secret = resolve(faults, "apiKey", reference, secrets)?.expose();
     let value = HeaderValue::from_str(&[key.prefix, secret].concat());
     let message = format_args!("the value of `{reference}` cannot stand in a header");
     let mut value = faults.take("apiKey", value.map_err(|_| message))?;
     value.set_sensitive(true);
     Some((HeaderName::from_static(key.name), value))
+}
+
+/// The value of the secret that the field at `path` refers to.
+pub(super) fn resolve<'a>(
+    faults: &mut Faults<'_>,
+    path: &str,
+    reference: &SecretRef,
+    secrets: &'a Secrets,
+) -> Option<&'a Secret> {
+    let secret = secrets.get(reference);
+    let secret = secret.filter(|secret| !secret.expose().is_empty());
+    if secret.is_none() {
+        let message = match reference {
+            SecretRef::Env(name) => format!("the environment variable `{name}` is not set"),
+            SecretRef::File(path) => format!("the file `{path}` cannot be read, or is empty"),
+        };
+        faults.report(path, message, None);
+    }
+    secret
 }

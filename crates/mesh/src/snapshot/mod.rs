@@ -4,6 +4,7 @@
 //! and parses nothing of the configuration; and everything that can be wrong is found here, so
 //! that what holds a snapshot checks nothing.
 
+mod auth;
 mod backend;
 mod compile;
 mod condition;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+pub use auth::{Auth, AzureIdentity, GoogleIdentity, Identity};
 pub use backend::{Backend, BackendKind, EndpointSource, EndpointTarget};
 pub use condition::Mismatch;
 pub use filters::{Filters, FixedResponse, HeaderChanges, PathChange, Redirect, RequestedUrl};

@@ -472,3 +472,68 @@ fn a_name_given_twice_is_a_fault_of_the_second() {
         .collect();
     assert_eq!(found, [(1, "name")]);
 }
+
+#[test]
+fn identities_of_providers() {
+    let resources = resources(&json!({ "providers": {
+        "a": { "auth": { "azure": { "tenantId": "t", "clientSecret": "${env:KEY}" } }, "models": ["x"] },
+        "g": { "auth": { "google": {} }, "models": ["y"] },
+    } }));
+    let key = SecretRef::Env("KEY".to_owned());
+    let secrets = Secrets::from([(key, Secret::from("hunter2"))]);
+    let snapshot = Snapshot::compile(&resources, &secrets).unwrap();
+    let identities: Vec<&Identity> = snapshot
+        .backends()
+        .iter()
+        .map(|backend| &backend.auth.as_ref().unwrap().identity)
+        .collect();
+    let azure = AzureIdentity {
+        tenant_id: Some("t".to_owned()),
+        client_id: None,
+        client_secret: Some("hunter2".into()),
+        federated_token_file: None,
+        scope: "https://cognitiveservices.azure.com/.default".to_owned(),
+    };
+    let google = GoogleIdentity {
+        credentials: None,
+        scopes: vec!["https://www.googleapis.com/auth/cloud-platform".to_owned()],
+    };
+    assert_eq!(
+        identities,
+        [&Identity::Azure(azure), &Identity::Google(google)]
+    );
+    let view = snapshot.view();
+    let shown = &view["backends"][0]["auth"]["azure"];
+    assert_eq!(shown["clientSecret"], "${env:KEY}");
+    assert!(!format!("{view}{snapshot:?}").contains("hunter2"));
+}
+
+#[test]
+fn faults_of_identities_are_told_by_their_fields() {
+    let auth = |model: &str, auth: Value| json!({ "auth": auth, "models": [model] });
+    let found = violations(json!({ "providers": {
+        "a": auth("a", json!({})),
+        "b": auth("b", json!({ "azure": {}, "google": {} })),
+        "c": { "apiKey": "${env:NOPE}", "auth": { "google": {} } },
+        "d": auth("d", json!({ "google": { "credentials": "${file:/nope}", "scopes": ["", "a b"] } })),
+        "e": auth("e", json!({ "google": { "scopes": [] } })),
+        "f": auth("f", json!({ "azure": { "clientSecret": "${env:NOPE}", "federatedTokenFile": "",
+                                     "tenantId": "../a", "clientId": "", "scope": "" } })),
+    } }));
+    insta::assert_snapshot!(found, @"
+    Provider a: auth: `auth` is empty: set `azure` or `google`
+    Provider b: auth: `auth` names several identities: set exactly one
+    Provider c: apiKey: the environment variable `NOPE` is not set
+    Provider c: auth: `auth` is set beside `apiKey`: give one of the two
+    Provider d: auth.google.scopes[0]: `scopes[0]` is not a scope: write one URL or name
+    Provider d: auth.google.scopes[1]: `scopes[1]` is not a scope: write one URL or name
+    Provider d: auth.google.credentials: the file `/nope` cannot be read, or is empty
+    Provider e: auth.google.scopes: `scopes` is empty: leave it out for the scope of all of Google Cloud
+    Provider f: auth.azure.scope: `scope` is not a scope: write one such as `https://cognitiveservices.azure.com/.default`
+    Provider f: auth.azure.tenantId: `tenantId` is not an id: use letters, digits, `-` and `.`
+    Provider f: auth.azure.clientId: `clientId` is not an id: use letters, digits, `-` and `.`
+    Provider f: auth.azure.federatedTokenFile: `federatedTokenFile` is set beside `clientSecret`: give one of the two
+    Provider f: auth.azure.federatedTokenFile: `federatedTokenFile` is empty: give the path of a file, or leave it out
+    Provider f: auth.azure.clientSecret: the environment variable `NOPE` is not set
+    ");
+}

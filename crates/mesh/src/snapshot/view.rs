@@ -64,6 +64,7 @@ fn backend(backend: &Backend) -> Value {
         "dialect": backend.dialect.map(llm::Dialect::name),
         "basePath": *backend.base_path,
         "apiKey": backend.api_key,
+        "auth": backend.auth.as_ref().map(|auth| &auth.spec),
         "headers": backend.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "models": backend.models.iter().map(|model| &**model).collect::<Vec<_>>(),
         "endpoints": endpoints(&backend.endpoints),

@@ -16,6 +16,7 @@ mod abuse;
 mod accounts;
 mod cli;
 mod client;
+mod credentials;
 mod docs;
 mod drain;
 mod examples;

@@ -1,5 +1,6 @@
 use super::{
-    EndpointSample, ListenerSample, register_counter, register_endpoints, register_listeners,
+    CredentialSample, EndpointSample, ListenerSample, register_counter, register_credentials,
+    register_endpoints, register_listeners,
 };
 use crate::{Registry, encode};
 
@@ -56,4 +57,30 @@ fn endpoints_and_listeners() {
         }]
     });
     insta::assert_snapshot!(encode(&registry).unwrap());
+}
+
+#[test]
+fn credentials() {
+    let mut registry = Registry::default();
+    register_credentials(&mut registry, || {
+        let sample = |backend: &str, expires: Option<u64>| CredentialSample {
+            backend: backend.into(),
+            expires: expires.map(|at| std::time::UNIX_EPOCH + std::time::Duration::from_secs(at)),
+            succeeded: 2,
+            failed: 1,
+        };
+        vec![sample("azure", Some(1_800_000_000)), sample("keys", None)]
+    });
+    insta::assert_snapshot!(encode(&registry).unwrap(), @r#"
+    # HELP sluicegate_credential_expiry_timestamp_seconds When the credential in use expires.
+    # TYPE sluicegate_credential_expiry_timestamp_seconds gauge
+    sluicegate_credential_expiry_timestamp_seconds{backend="azure"} 1800000000.0
+    # HELP sluicegate_credential_refreshes New credentials asked for.
+    # TYPE sluicegate_credential_refreshes counter
+    sluicegate_credential_refreshes_total{backend="azure",result="succeeded"} 2
+    sluicegate_credential_refreshes_total{backend="azure",result="failed"} 1
+    sluicegate_credential_refreshes_total{backend="keys",result="succeeded"} 2
+    sluicegate_credential_refreshes_total{backend="keys",result="failed"} 1
+    # EOF
+    "#);
 }

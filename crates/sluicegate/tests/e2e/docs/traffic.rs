@@ -15,6 +15,8 @@ use crate::upstream::{Upstream, answer};
 const CONFIG: &str = r#"
 listeners:
   - { name: main, address: LISTEN, exposeEndpoint: true }
+providers:
+  - { name: cloud, models: [cloud], baseUrl: "http://NOBODY/v1", auth: { azure: {} } }
 pools:
   - { name: fleet, models: [m], endpoints: [{ address: "ENGINE" }] }
   - { name: flaky, models: [dying], endpoints: [{ address: "DYING" }] }
@@ -41,6 +43,9 @@ const REASONED: &str = r#"{"id":"c","object":"chat.completion","model":"thinker-
     "usage":{"prompt_tokens":5,"completion_tokens":9,"total_tokens":14,
     "completion_tokens_details":{"reasoning_tokens":6}}}"#;
 
+/// The answer of a machine's service for identities.
+const TOKEN: &str = r#"{"access_token":"t","expires_in":"3600"}"#;
+
 /// A gateway that has been asked in every way.
 pub struct Traffic {
     gateway: Gateway,
@@ -66,7 +71,10 @@ impl Traffic {
             .replace("DYING", &engines[1].addr().to_string())
             .replace("THINKER", &thinker.address.to_string())
             .replace("NOBODY", &free_address().to_string());
-        let gateway = Gateway::start(&config).await;
+        let identities = Upstream::always(answer("200 OK", "application/json", TOKEN)).await;
+        let identities = format!("http://{}", identities.address);
+        let variables = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", identities.as_str())];
+        let gateway = Gateway::start_in(&config, &["--drain-delay", "200ms"], &variables).await;
         let mut traffic = Self {
             gateway,
             requests: 0,

@@ -1,0 +1,187 @@
+//! Asking a token endpoint: one small request, one small answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use net::body::Body;
+use net::pool::{Address, Pool, PoolConfig, Protocol, Target, TlsIdentity};
+use net::tasks::Tasks;
+use net::tls::{Alpn, ClientTls, Roots, TlsError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls_pki_types::ServerName;
+
+use crate::error::{Error, ErrorKind};
+use crate::url::Url;
+
+/// How long an answer may take, from the connection to its last byte.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer that is read.
+const MAX_ANSWER: usize = 256 << 10;
+
+/// RFC 3986, section 2.3: what stands for itself in a form and in a query.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Asks token endpoints. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pool: Pool,
+    tls: Arc<rustls::ClientConfig>,
+}
+
+/// A request to a token endpoint.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Method,
+    url: Url,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+/// What came back, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    /// The host that was asked.
+    pub(crate) host: String,
+}
+
+impl Client {
+    /// Connections are carried by `tasks`.
+    ///
+    /// # Errors
+    /// TLS cannot be had.
+    pub fn new(tasks: &Tasks) -> Result<Self, TlsError> {
+        let config = PoolConfig {
+            max_idle_per_endpoint: 1,
+            ..PoolConfig::default()
+        };
+        let pool = Pool::new(config, tasks.clone());
+        let maintained = pool.clone();
+        tasks.spawn(
+            "connection upkeep",
+            async move { maintained.maintain().await },
+        );
+        let tls = net::tls::client_config(&ClientTls {
+            roots: Roots::Public,
+            identity: None,
+            alpn: Alpn::Http1,
+        })?;
+        Ok(Self { pool, tls })
+    }
+
+    /// Sends `call` and reads all of its answer. Redirects are answers like any other: what was
+    /// sent was meant for this host.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+        let host = call.url.host.clone();
+        let unreachable = |what: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Unreachable, format_args!("{host}: {what}"))
+        };
+        match tokio::time::timeout(PATIENCE, self.exchange(call)).await {
+            Ok(Ok((status, body))) => Ok(Answer { status, body, host }),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_elapsed) => Err(unreachable(&format_args!("no answer within {PATIENCE:?}"))),
+        }
+    }
+
+    async fn exchange(&self, call: Call) -> Result<(StatusCode, Bytes), String> {
+        let target = self.target(&call.url)?;
+        let mut request = Request::new(Body::from(call.body));
+        *request.method_mut() = call.method;
+        *request.uri_mut() = call.url.resource.into();
+        let headers = request.headers_mut();
+        headers.insert(HOST, call.url.authority);
+        let agent = HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION")));
+        headers.insert(USER_AGENT, agent);
+        headers.extend(call.headers);
+        let sent = self.pool.send(&target, request, PATIENCE).await;
+        let answer = sent.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| error.to_string())?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn target(&self, url: &Url) -> Result<Target, String> {
+        let address = match url.host.parse::<std::net::IpAddr>() {
+            Ok(ip) => Address::Socket((ip, url.port).into()),
+            Err(_) => Address::Host {
+                host: url.host.as_str().into(),
+                port: url.port,
+            },
+        };
+        let identity = if url.tls {
+            let name = ServerName::try_from(url.host.clone());
+            let name = name.map_err(|_| "its name cannot be in a certificate".to_owned())?;
+            Some(TlsIdentity::new(Arc::clone(&self.tls), name, 0))
+        } else {
+            None
+        };
+        Ok(Target::new(address, Protocol::Http1, identity))
+    }
+}
+
+impl Call {
+    /// A GET.
+    pub(crate) fn get(url: Url) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A POST of a form.
+    pub(crate) fn form(url: Url, fields: &[(&str, &str)]) -> Self {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        Self {
+            method: Method::POST,
+            headers: vec![(CONTENT_TYPE, kind)],
+            body: query(fields).into(),
+            url,
+        }
+    }
+
+    /// A POST of JSON.
+    pub(crate) fn json(url: Url, value: &serde_json::Value) -> Self {
+        let kind = HeaderValue::from_static("application/json");
+        Self {
+            method: Method::POST,
+            headers: vec![(CONTENT_TYPE, kind)],
+            body: value.to_string().into(),
+            url,
+        }
+    }
+
+    /// With another header, whose value is a secret.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Result<Self, Error> {
+        let value = HeaderValue::from_str(value);
+        let mut value = value.map_err(|_| {
+            Error::unusable(format_args!(
+                "the value for `{name}` cannot stand in a header"
+            ))
+        })?;
+        value.set_sensitive(true);
+        self.headers.push((name, value));
+        Ok(self)
+    }
+}
+
+/// Fields as a query or a form has them.
+pub(crate) fn query(fields: &[(&str, &str)]) -> String {
+    let encoded = |text| utf8_percent_encode(text, RESERVED);
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    fields.collect::<Vec<_>>().join("&")
+}
