@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use llm::Api;
-use llm::scan::{Scan, ScanOptions, Scanner, Schema};
+use llm::scan::{FormScanner, Scan, ScanError, ScanOptions, Scanner, Schema};
 use mesh::snapshot::{Preview, RuleKind};
 use net::replay::{CollectError, Replay};
 use tokio::time::Instant;
@@ -100,15 +100,15 @@ async fn scan(
         return Ok(Scan::default());
     };
     // In a box, since it outlives pauses of the client, and futures are copied.
-    let mut scanner = Box::new(Scanner::new(schema, ScanOptions::default()));
+    let mut reader = Box::new(Reader::new(api, schema, head)?);
     let began = Instant::now();
-    body.collect(|piece| scanner.push(piece))
+    body.collect(|piece| reader.push(piece))
         .await
         .map_err(|error| match error {
             CollectError::Observer(error) => Failure::Scan(error),
             CollectError::Body(error) => Failure::Body(error),
         })?;
-    let mut scan = scanner.finish()?;
+    let mut scan = reader.finish()?;
     scan.read_path(api, head.uri.path());
     exchange.waited_for_body(began.elapsed());
     exchange.stream = scan.wants_stream();
@@ -117,6 +117,44 @@ async fn scan(
         exchange.model_label = Some(runtime.model_label(shared, &model.value));
     }
     Ok(scan)
+}
+
+/// What reads a body as it comes.
+enum Reader {
+    Json(Scanner),
+    Form(FormScanner),
+}
+
+impl Reader {
+    /// What reads the body of this head: a form where the API takes one and it says to be one.
+    fn new(api: Api, schema: &'static Schema, head: &Parts) -> Result<Self, ScanError> {
+        let content_type = head.headers.get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let form = content_type.filter(|value| api.takes_forms() && is_form(value));
+        Ok(match form {
+            Some(content_type) => Self::Form(FormScanner::new(content_type)?),
+            None => Self::Json(Scanner::new(schema, ScanOptions::default())),
+        })
+    }
+
+    fn push(&mut self, piece: &[u8]) -> Result<(), ScanError> {
+        match self {
+            Self::Json(scanner) => scanner.push(piece),
+            Self::Form(scanner) => scanner.push(piece),
+        }
+    }
+
+    fn finish(self) -> Result<Scan, ScanError> {
+        match self {
+            Self::Json(scanner) => scanner.finish(),
+            Self::Form(scanner) => scanner.finish(),
+        }
+    }
+}
+
+fn is_form(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// A compressed body would have to be unpacked to be read, and packed again for no engine's sake.

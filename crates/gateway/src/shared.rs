@@ -157,20 +157,16 @@ fn pool_config(backend: &Backend) -> net::pool::PoolConfig {
 
 /// Label values that are made once.
 pub(crate) struct Names {
-    chat: Arc<str>,
-    text_completion: Arc<str>,
-    embeddings: Arc<str>,
-    count_tokens: Arc<str>,
+    /// The most frequent first.
+    operations: Vec<(Operation, Arc<str>)>,
     other: Arc<str>,
 }
 
 impl Default for Names {
     fn default() -> Self {
+        let operations = Api::ALL.iter().map(|api| api.operation);
         Self {
-            chat: Operation::ChatCompletions.name().into(),
-            text_completion: Operation::Completions.name().into(),
-            embeddings: Operation::Embeddings.name().into(),
-            count_tokens: Operation::CountTokens.name().into(),
+            operations: operations.map(|it| (it, it.name().into())).collect(),
             other: "other".into(),
         }
     }
@@ -179,13 +175,9 @@ impl Default for Names {
 impl Names {
     /// `gen_ai.operation.name` of the OpenTelemetry semantic conventions.
     pub(crate) fn operation(&self, api: Api) -> Arc<str> {
-        Arc::clone(match api.operation {
-            Operation::ChatCompletions | Operation::Responses => &self.chat,
-            Operation::Completions => &self.text_completion,
-            Operation::Embeddings => &self.embeddings,
-            Operation::CountTokens => &self.count_tokens,
-            Operation::ListModels | Operation::GetModel | Operation::ShowModel => &self.other,
-        })
+        let mut known = self.operations.iter();
+        let name = known.find(|(operation, _)| *operation == api.operation);
+        Arc::clone(name.map_or(&self.other, |(_, name)| name))
     }
 
     /// The label of a model that the configuration does not name.

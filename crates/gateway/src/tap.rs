@@ -54,6 +54,10 @@ impl Tap {
             return Self::None;
         }
         let api = pair.map_or(prompt.api, Pair::upstream);
+        let is_file = api.answers_files() && !is_of_kind(head, llm::CONTENT_TYPE_JSON);
+        if is_file && !is_stream(head, api.dialect.framing()) {
+            return Self::None;
+        }
         if !is_stream(head, api.dialect.framing()) {
             Self::Plain(Box::new(PlainTap::new(api)))
         } else if let Some(pair) = pair {
@@ -205,7 +209,11 @@ fn tokens(usage: Usage) -> Tokens {
 }
 
 fn is_stream(head: &Parts, framing: Framing) -> bool {
-    let kind = framing.content_type().as_bytes();
+    is_of_kind(head, framing.content_type())
+}
+
+fn is_of_kind(head: &Parts, kind: &str) -> bool {
+    let kind = kind.as_bytes();
     head.headers.get(CONTENT_TYPE).is_some_and(|value| {
         value
             .as_bytes()

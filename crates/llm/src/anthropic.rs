@@ -45,12 +45,7 @@ pub(crate) const fn resource(operation: Operation) -> Option<&'static str> {
     match operation {
         Operation::ChatCompletions => Some(MESSAGES_PATH),
         Operation::CountTokens => Some(COUNT_TOKENS_PATH),
-        Operation::Responses
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::ListModels
-        | Operation::GetModel
-        | Operation::ShowModel => None,
+        _ => None,
     }
 }
 
@@ -84,12 +79,7 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
     match operation {
         Operation::ChatCompletions => Some(&MESSAGES),
         Operation::CountTokens => Some(&COUNT_TOKENS),
-        Operation::Responses
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::ListModels
-        | Operation::GetModel
-        | Operation::ShowModel => None,
+        _ => None,
     }
 }
 

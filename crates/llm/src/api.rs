@@ -101,6 +101,18 @@ pub enum Operation {
     Completions,
     /// Turn texts into vectors.
     Embeddings,
+    /// Make images.
+    Images,
+    /// Change images.
+    ImageEdits,
+    /// Say a text.
+    Speech,
+    /// Write down what is said.
+    Transcriptions,
+    /// Write down in English what is said.
+    Translations,
+    /// Judge whether content is harmful.
+    Moderations,
     /// Count the tokens that a conversation would be read as.
     CountTokens,
     /// List the models that can be asked.
@@ -121,6 +133,12 @@ impl Operation {
             Self::ChatCompletions | Self::Responses => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::Images => "image_generation",
+            Self::ImageEdits => "image_edit",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcription",
+            Self::Translations => "translation",
+            Self::Moderations => "moderation",
             Self::CountTokens => "count_tokens",
             Self::ListModels => "list_models",
             Self::GetModel | Self::ShowModel => "get_model",
@@ -172,11 +190,17 @@ impl Api {
     pub const OLLAMA_GENERATE: Self = Self::new(Dialect::Ollama, Operation::Completions);
 
     /// Those that clients may ask.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::CHAT_COMPLETIONS,
         Self::RESPONSES,
         Self::new(Dialect::OpenAi, Operation::Completions),
         Self::new(Dialect::OpenAi, Operation::Embeddings),
+        Self::new(Dialect::OpenAi, Operation::Images),
+        Self::new(Dialect::OpenAi, Operation::ImageEdits),
+        Self::new(Dialect::OpenAi, Operation::Speech),
+        Self::new(Dialect::OpenAi, Operation::Transcriptions),
+        Self::new(Dialect::OpenAi, Operation::Translations),
+        Self::new(Dialect::OpenAi, Operation::Moderations),
         Self::new(Dialect::OpenAi, Operation::ListModels),
         Self::new(Dialect::OpenAi, Operation::GetModel),
         Self::MESSAGES,
@@ -240,7 +264,8 @@ impl Api {
         }
     }
 
-    /// Whether a request carries a JSON body that [`scan`](crate::scan) reads.
+    /// Whether a request carries a body that [`scan`](crate::scan) reads: JSON, or a form where
+    /// [`takes_forms`](Self::takes_forms) says so.
     #[must_use]
     pub const fn has_body(self) -> bool {
         match self.operation {
@@ -248,6 +273,12 @@ impl Api {
             | Operation::Responses
             | Operation::Completions
             | Operation::Embeddings
+            | Operation::Images
+            | Operation::ImageEdits
+            | Operation::Speech
+            | Operation::Transcriptions
+            | Operation::Translations
+            | Operation::Moderations
             | Operation::CountTokens
             | Operation::ShowModel => true,
             Operation::ListModels | Operation::GetModel => false,
@@ -330,6 +361,33 @@ impl Api {
         match self.dialect {
             Dialect::Gemini => Some(gemini::path::generation(path)?.1),
             Dialect::OpenAi | Dialect::Anthropic | Dialect::Ollama => None,
+        }
+    }
+
+    /// Whether a body may be a form: files come in one.
+    #[must_use]
+    pub const fn takes_forms(self) -> bool {
+        matches!(
+            self.operation,
+            Operation::ImageEdits | Operation::Transcriptions | Operation::Translations
+        )
+    }
+
+    /// Whether an answer may be something else than JSON or a stream: sound, or text.
+    #[must_use]
+    pub const fn answers_files(self) -> bool {
+        matches!(
+            self.operation,
+            Operation::Speech | Operation::Transcriptions | Operation::Translations
+        )
+    }
+
+    /// The model that is meant where a request names none.
+    #[must_use]
+    pub const fn default_model(self) -> Option<&'static str> {
+        match self.operation {
+            Operation::Moderations => Some("omni-moderation-latest"),
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod chat;
 mod figures;
+pub(crate) mod media;
 pub(crate) mod responses;
 pub(crate) mod token;
 
@@ -28,11 +29,17 @@ pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 const DONE: &[u8] = b"[DONE]";
 
-const RESOURCES: [(&str, Operation); 5] = [
+const RESOURCES: [(&str, Operation); 11] = [
     ("/chat/completions", Operation::ChatCompletions),
     ("/responses", Operation::Responses),
     ("/completions", Operation::Completions),
     ("/embeddings", Operation::Embeddings),
+    ("/images/generations", Operation::Images),
+    ("/images/edits", Operation::ImageEdits),
+    ("/audio/speech", Operation::Speech),
+    ("/audio/transcriptions", Operation::Transcriptions),
+    ("/audio/translations", Operation::Translations),
+    ("/moderations", Operation::Moderations),
     ("/models", Operation::ListModels),
 ];
 
@@ -145,6 +152,30 @@ static EMBEDDINGS: Schema = Schema {
     ],
 };
 
+static IMAGES: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("stream", Role::Stream),
+        field("n", Role::Choices),
+        field("prompt", Role::Prompt),
+        field("user", Role::User),
+    ],
+};
+
+static SPEECH: Schema = Schema {
+    fields: &[field("model", Role::Model), field("input", Role::Prompt)],
+};
+
+/// A recording comes in a form, of which JSON has a reference at most.
+static TRANSCRIPTIONS: Schema = Schema {
+    fields: &[field("model", Role::Model), field("stream", Role::Stream)],
+};
+
+/// What is judged may be a list of objects, which is nothing to count here.
+static MODERATIONS: Schema = Schema {
+    fields: &[field("model", Role::Model)],
+};
+
 /// The request fields of `operation`.
 pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
     match operation {
@@ -152,6 +183,10 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
         Operation::Responses => Some(&RESPONSES),
         Operation::Completions => Some(&COMPLETIONS),
         Operation::Embeddings => Some(&EMBEDDINGS),
+        Operation::Images | Operation::ImageEdits => Some(&IMAGES),
+        Operation::Speech => Some(&SPEECH),
+        Operation::Transcriptions | Operation::Translations => Some(&TRANSCRIPTIONS),
+        Operation::Moderations => Some(&MODERATIONS),
         Operation::CountTokens
         | Operation::ListModels
         | Operation::GetModel

@@ -16,10 +16,12 @@ use crate::json::{Fault, Lexer, MAX_DEPTH, SyntaxError, Utf8};
 use crate::{Api, Dialect, decoded};
 
 mod classify;
+mod form;
 mod prompt;
 mod schema;
 
 use classify::Classifier;
+pub use form::{FormError, FormScanner};
 pub use prompt::{MessageRole, MessageSpan};
 pub use schema::Schema;
 pub(crate) use schema::{FieldSpec, Inner, Role};
@@ -75,6 +77,8 @@ pub struct StreamOptions {
 pub struct Scan {
     /// The model asked for. Its span is empty if only the path names it.
     pub model: Option<Field<String>>,
+    /// Whether the body is a form.
+    pub(crate) is_form: bool,
     /// Whether a body of this API never names the model: the path does.
     pub(crate) unnamed: bool,
     /// Whether the body has to name the model, which the client has named in the path.
@@ -131,6 +135,9 @@ impl Scan {
             let span = Span { start: 0, end: 0 };
             self.stream = Some(Field { span, value: true });
         }
+        if let (None, Some(model)) = (&self.model, api.default_model()) {
+            self.name_model(model.to_owned());
+        }
         let Some(name) = api.model_in_path(path) else {
             return;
         };
@@ -146,6 +153,13 @@ impl Scan {
             self.stream = Some(Field { span, value });
         }
         self.model = Some(Field { span, value: name });
+    }
+
+    /// The model is this one, which the body does not say and is to.
+    fn name_model(&mut self, value: String) {
+        let span = Span { start: 0, end: 0 };
+        self.model = Some(Field { span, value });
+        self.to_be_named = true;
     }
 
     /// Whether the client asked for a stream.
@@ -205,6 +219,9 @@ pub enum ScanError {
     /// Not one JSON object.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
+    /// Not a form.
+    #[error("the body is no form: {0}")]
+    Form(#[from] FormError),
     /// A policy field has a value of the wrong type or out of range.
     #[error("`{field}` must be {expected}")]
     WrongType {
@@ -234,7 +251,7 @@ impl ScanError {
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Syntax(_) => None,
+            Self::Syntax(_) | Self::Form(_) => None,
             Self::WrongType { field, .. }
             | Self::TooLong { field, .. }
             | Self::Repeated { field } => Some(field),

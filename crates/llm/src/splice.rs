@@ -173,12 +173,18 @@ fn rewrite_model(
         Some(field) if !field.span.is_empty() => Some(field.span),
         Some(_) | None => scan.model_null,
     };
-    let name = json_string(model);
+    let name = if scan.is_form {
+        model.to_owned()
+    } else {
+        json_string(model)
+    };
     match span {
         Some(span) => edits.push(Edit {
             span,
             replacement: name.into(),
         }),
+        // A form that names no model is not served.
+        None if scan.is_form => {}
         None => fields.push(format!("\"model\":{name}")),
     }
 }

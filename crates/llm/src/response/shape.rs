@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{EventFacts, UpstreamError, Usage};
 use crate::frames::Frame;
-use crate::openai::responses;
+use crate::openai::{media, responses};
 use crate::{Api, Dialect, Operation, anthropic, gemini, ollama, openai};
 
 /// A way to write answers.
@@ -14,6 +14,8 @@ pub(super) enum Shape {
     OpenAi,
     /// Of OpenAI's Responses API.
     Responses,
+    /// Of OpenAI's APIs for images and sound.
+    Media,
     /// Of Anthropic's APIs.
     Anthropic,
     /// Of Google's Gemini API.
@@ -26,6 +28,14 @@ impl Shape {
     pub(super) const fn of(api: Api) -> Self {
         match (api.dialect, api.operation) {
             (Dialect::OpenAi, Operation::Responses) => Self::Responses,
+            (
+                Dialect::OpenAi,
+                Operation::Images
+                | Operation::ImageEdits
+                | Operation::Speech
+                | Operation::Transcriptions
+                | Operation::Translations,
+            ) => Self::Media,
             (Dialect::OpenAi, _) => Self::OpenAi,
             (Dialect::Anthropic, _) => Self::Anthropic,
             (Dialect::Gemini, _) => Self::Gemini,
@@ -39,6 +49,7 @@ impl Shape {
         match self {
             Self::OpenAi => openai::usage(raw?),
             Self::Responses => responses::usage(raw?),
+            Self::Media => media::usage(raw?),
             Self::Anthropic => anthropic::usage(raw?),
             Self::Gemini => gemini::usage(raw?),
             Self::Ollama => ollama::usage(raw, other),
@@ -48,7 +59,9 @@ impl Shape {
     /// Reads the `error` of a plain answer.
     pub(super) fn error(self, raw: &[u8]) -> Option<UpstreamError> {
         match self {
-            Self::OpenAi | Self::Responses | Self::Ollama => openai::upstream_error(raw),
+            Self::OpenAi | Self::Responses | Self::Media | Self::Ollama => {
+                openai::upstream_error(raw)
+            }
             Self::Anthropic => anthropic::upstream_error(raw),
             Self::Gemini => gemini::upstream_error(raw),
         }
@@ -59,6 +72,7 @@ impl Shape {
         match self {
             Self::OpenAi => openai::is_remarkable(data),
             Self::Responses => responses::is_remarkable(frame.name(), data),
+            Self::Media => media::is_remarkable(data),
             Self::Anthropic => anthropic::is_remarkable(data),
             // Each event has figures.
             Self::Gemini => true,
@@ -71,6 +85,7 @@ impl Shape {
         match self {
             Self::OpenAi => openai::event_facts(data),
             Self::Responses => responses::event_facts(name, data),
+            Self::Media => media::event_facts(data),
             Self::Anthropic => anthropic::event_facts(data),
             Self::Gemini => gemini::event_facts(data),
             Self::Ollama => ollama::event_facts(data),
@@ -80,7 +95,7 @@ impl Shape {
     /// Whether data that lacks its terminator is all there.
     pub(super) fn is_whole_event(self, data: &[u8]) -> bool {
         match self {
-            Self::OpenAi => openai::is_whole_event(data),
+            Self::OpenAi | Self::Media => openai::is_whole_event(data),
             // Neither has an event that is not JSON.
             Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
             Self::Gemini | Self::Ollama => gemini::is_whole_event(data),
@@ -100,7 +115,7 @@ impl Shape {
     pub(super) const fn end_of_stream(self) -> Option<Bytes> {
         match self {
             Self::OpenAi => Some(openai::END_OF_STREAM),
-            Self::Responses | Self::Anthropic | Self::Gemini | Self::Ollama => None,
+            Self::Responses | Self::Media | Self::Anthropic | Self::Gemini | Self::Ollama => None,
         }
     }
 }

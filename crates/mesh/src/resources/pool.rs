@@ -24,8 +24,8 @@ pub struct PoolSpec {
     /// A name whose every address is an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
-    /// Path in front of the dialect's own, such as `/v1`. Only for an LLM dialect. Default: `/v1`
-    /// for openai.
+    /// Path in front of the dialect's own, such as `/v1`. Only for an LLM dialect. Default: `/v1`,
+    /// and none for ollama, whose paths have no version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_path: Option<String>,
     /// Names of the models they serve. Empty: any model that nothing else serves. Only for an LLM
@@ -58,6 +58,10 @@ pub enum PoolDialect {
     /// OpenAI's API, as vLLM, SGLang and others serve it.
     #[default]
     Openai,
+    /// Anthropic's API, as vLLM and others serve it beside OpenAI's.
+    Anthropic,
+    /// Ollama's own API.
+    Ollama,
     /// Not an LLM API.
     None,
 }

@@ -181,7 +181,8 @@ pub(super) fn compile_pool(
     place: Place<'_>,
     spec: &PoolSpec,
 ) -> Option<Backend> {
-    let key = KeyHeader::BEARER;
+    let dialect = dialect_of(spec);
+    let key = dialect.map_or(KeyHeader::BEARER, Dialect::key_header);
     let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);
     let models = models(faults, &spec.models);
     check_shared(
@@ -192,7 +193,7 @@ pub(super) fn compile_pool(
     );
     check_balancing(faults, spec);
     let tls = tls(faults, spec.tls.as_ref());
-    let (dialect, base_path) = pool_dialect(faults, spec);
+    let base_path = base_path(faults, spec);
     let endpoints = endpoint_source(faults, spec)?;
     Some(Backend {
         index: place.index,
@@ -204,7 +205,7 @@ pub(super) fn compile_pool(
         credential,
         api_key: spec.api_key.clone(),
         auth: None,
-        default_headers: Vec::new(),
+        default_headers: dialect.map(default_headers).unwrap_or_default(),
         headers: Vec::new(),
         models,
         endpoints,
@@ -218,25 +219,33 @@ pub(super) fn compile_pool(
     })
 }
 
-fn pool_dialect(faults: &mut Faults<'_>, spec: &PoolSpec) -> (Option<Dialect>, Box<str>) {
+/// What a pool speaks; `None` if it is plain.
+const fn dialect_of(spec: &PoolSpec) -> Option<Dialect> {
     match spec.dialect {
-        PoolDialect::Openai => {
-            let base_path = spec.base_path.as_deref().unwrap_or("/v1");
-            if !base_path.is_empty() {
-                faults.take("basePath", syntax::path(base_path));
-            }
-            (
-                Some(Dialect::OpenAi),
-                base_path.trim_end_matches('/').into(),
-            )
-        }
+        PoolDialect::Openai => Some(Dialect::OpenAi),
+        PoolDialect::Anthropic => Some(Dialect::Anthropic),
+        PoolDialect::Ollama => Some(Dialect::Ollama),
+        PoolDialect::None => None,
+    }
+}
+
+/// The path in front of the dialect's own.
+fn base_path(faults: &mut Faults<'_>, spec: &PoolSpec) -> Box<str> {
+    let usual = match spec.dialect {
+        PoolDialect::Openai | PoolDialect::Anthropic => "/v1",
+        PoolDialect::Ollama => "",
         PoolDialect::None => {
             let plain = "does not apply to a plain pool (`dialect: none`): leave it out";
             faults.require(spec.base_path.is_none(), "basePath", plain);
             faults.require(spec.models.is_empty(), "models", plain);
-            (None, "".into())
+            return "".into();
         }
+    };
+    let path = spec.base_path.as_deref().unwrap_or(usual);
+    if !path.is_empty() {
+        faults.take("basePath", syntax::path(path));
     }
+    path.trim_end_matches('/').into()
 }
 
 fn endpoint_source(faults: &mut Faults<'_>, spec: &PoolSpec) -> Option<EndpointSource> {

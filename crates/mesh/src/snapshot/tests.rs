@@ -129,6 +129,32 @@ fn a_provider_is_compiled_from_its_url_and_key() {
 }
 
 #[test]
+fn a_pool_speaks_its_dialect() {
+    let secrets = Secrets::from([(SecretRef::Env("KEY".into()), Secret::from("sk-1"))]);
+    let pool = |dialect: &str| {
+        let endpoints = json!([{ "address": "127.0.0.1:1" }]);
+        let models = json!([dialect]);
+        json!({ "dialect": dialect, "endpoints": endpoints, "models": models, "apiKey": "${env:KEY}" })
+    };
+    let value =
+        json!({ "pools": { "a": pool("anthropic"), "o": pool("ollama"), "v": pool("openai") } });
+    let snapshot = Snapshot::compile(&resources(&value), &secrets).unwrap();
+    let said: Vec<_> = snapshot
+        .backends()
+        .iter()
+        .map(|backend| {
+            let (key, _) = backend.credential.as_ref().unwrap();
+            let headers = backend.default_headers.len();
+            (&*backend.base_path, backend.dialect, key.as_str(), headers)
+        })
+        .collect();
+    let anthropic = ("/v1", Some(llm::Dialect::Anthropic), "x-api-key", 1);
+    let ollama = ("", Some(llm::Dialect::Ollama), "authorization", 0);
+    let openai = ("/v1", Some(llm::Dialect::OpenAi), "authorization", 0);
+    assert_eq!(said, [anthropic, ollama, openai]);
+}
+
+#[test]
 fn a_provider_speaks_its_dialect() {
     let secrets = Secrets::from([(SecretRef::Env("KEY".into()), Secret::from("sk-1"))]);
     let value = json!({ "providers": {

@@ -16,7 +16,7 @@ use crate::client::once;
 use crate::process::run;
 use markdown::{Page, code, root};
 use session::Session;
-use traffic::{Traffic, translated};
+use traffic::{Traffic, counted, translated};
 
 async fn follow(page: &str) {
     let page = Page::read(page);
@@ -275,10 +275,12 @@ async fn the_fields_of_the_access_log_are_those_of_real_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_response_headers_are_those_of_an_answer() {
     let traffic = Traffic::of_every_kind().await;
-    let answer = once(traffic.address(), translated()).await;
-    let sent: BTreeSet<&str> = answer
+    let translated = once(traffic.address(), translated()).await;
+    let counted = once(traffic.address(), counted()).await;
+    let sent: BTreeSet<&str> = translated
         .headers
         .keys()
+        .chain(counted.headers.keys())
         .map(|name| name.as_str())
         .filter(|it| it.starts_with("x-"))
         .collect();

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
+from media_provider import MediaProvider  # noqa: E402
 from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
@@ -32,13 +33,27 @@ def provider(name: str, model: str, port: int, key: str, base: str = "/v1") -> d
     return {"name": name, "dialect": name, "baseUrl": base_url, "apiKey": key, "models": [model]}
 
 
+def media(port: int, key: str) -> dict:
+    return {"name": "media", "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key}
+
+
+def renamed(model: str, theirs: str) -> dict:
+    """A route for a model that the provider of media has under this name."""
+    matches = [{"model": {"value": model}}]
+    refs = [{"provider": "media", "model": theirs}]
+    return {"name": model, "rules": [{"matches": matches, "backendRefs": refs}]}
+
+
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory):
     """The gateway, its engines and where they are."""
     directory = tmp_path_factory.mktemp("mesh")
     recorder = Recorder()
     providers = SimpleNamespace(
-        anthropic=AnthropicProvider(), ollama=OllamaProvider(), openai=OpenAiProvider()
+        anthropic=AnthropicProvider(),
+        media=MediaProvider(),
+        ollama=OllamaProvider(),
+        openai=OpenAiProvider(),
     )
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
@@ -66,6 +81,13 @@ def mesh(tmp_path_factory):
                     provider("anthropic", "claude", providers.anthropic.port, key),
                     provider("openai", "gpt-5", providers.openai.port, key),
                     provider("ollama", "qwen", providers.ollama.port, key, base=""),
+                    media(providers.media.port, key),
+                ],
+                "routes": [
+                    renamed("gpt-image", "gpt-image-theirs"),
+                    renamed("whisper", "whisper-1"),
+                    renamed("tts", "tts"),
+                    renamed("omni-moderation-latest", "omni-moderation-latest"),
                 ],
             }
         )

@@ -129,3 +129,12 @@ pub fn translated() -> Request<Full<Bytes>> {
     let body = json!({ "model": "m", "max_tokens": 2, "top_k": 4, "messages": [message] });
     post("/v1/messages", &body)
 }
+
+/// A question for tokens that no backend can answer.
+pub fn counted() -> Request<Full<Bytes>> {
+    let message = json!({ "role": "user", "content": "What is a sluice?" });
+    post(
+        "/v1/messages/count_tokens",
+        &json!({ "model": "m", "messages": [message] }),
+    )
+}
