@@ -1,11 +1,11 @@
 //! Asking a token endpoint: one small request, one small answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use net::body::Body;
 use net::pool::{Address, Pool, PoolConfig, Protocol, Target, TlsIdentity};
@@ -14,6 +14,7 @@ use net::tls::{Alpn, ClientTls, Roots, TlsError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls_pki_types::ServerName;
 
+use crate::aws::sign::{PayloadHash, Signer};
 use crate::error::{Error, ErrorKind};
 use crate::url::Url;
 
@@ -23,8 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is read.
 const MAX_ANSWER: usize = 256 << 10;
 
+/// How much of what a server says of an error is shown.
+const SHOWN: usize = 300;
+
 /// RFC 3986, section 2.3: what stands for itself in a form and in a query.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -42,7 +46,7 @@ pub struct Client {
 pub(crate) struct Call {
     method: Method,
     url: Url,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     body: Bytes,
 }
 
@@ -53,6 +57,23 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// The host that was asked.
     pub(crate) host: String,
+}
+
+impl Answer {
+    /// The error that an answer without success is, of which its server has `said` more.
+    pub(crate) fn refused(&self, said: &str) -> Error {
+        let (host, status) = (&self.host, self.status.as_u16());
+        let kind = match status {
+            408 | 429 | 500.. => ErrorKind::Unreachable,
+            _ => ErrorKind::Refused,
+        };
+        let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let said: String = said.take(SHOWN).collect();
+        let colon = if said.is_empty() { "" } else { ": " };
+        let said = said.trim_end();
+        let detail = format_args!("{host} answered with status {status}{colon}{said}");
+        Error::new(kind, detail)
+    }
 }
 
 impl Client {
@@ -136,8 +157,16 @@ impl Call {
         Self {
             method: Method::GET,
             url,
-            headers: Vec::new(),
+            headers: HeaderMap::new(),
             body: Bytes::new(),
+        }
+    }
+
+    /// A PUT of nothing.
+    pub(crate) fn put(url: Url) -> Self {
+        Self {
+            method: Method::PUT,
+            ..Self::get(url)
         }
     }
 
@@ -146,7 +175,7 @@ impl Call {
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         Self {
             method: Method::POST,
-            headers: vec![(CONTENT_TYPE, kind)],
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
             body: query(fields).into(),
             url,
         }
@@ -157,7 +186,7 @@ impl Call {
         let kind = HeaderValue::from_static("application/json");
         Self {
             method: Method::POST,
-            headers: vec![(CONTENT_TYPE, kind)],
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, kind)]),
             body: value.to_string().into(),
             url,
         }
@@ -172,7 +201,16 @@ impl Call {
             ))
         })?;
         value.set_sensitive(true);
-        self.headers.push((name, value));
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// With a signature.
+    pub(crate) fn signed(mut self, signer: &Signer, now: SystemTime) -> Result<Self, Error> {
+        self.headers.insert(HOST, self.url.authority.clone());
+        let uri = Uri::from(self.url.resource.clone());
+        let payload = PayloadHash::of(&self.body);
+        signer.sign(&self.method, &uri, &mut self.headers, payload, now)?;
         Ok(self)
     }
 }

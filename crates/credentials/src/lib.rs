@@ -13,6 +13,7 @@
 //! or its link; redirects are not followed, and what a server says of an error is shown without the
 //! secrets that it was sent.
 
+mod aws;
 mod azure;
 mod client;
 mod error;
@@ -26,6 +27,7 @@ mod token;
 mod url;
 mod variables;
 
+pub use aws::sign::{PayloadHash, Signer};
 pub use client::Client;
 pub use error::{Error, ErrorKind};
 pub use keep::{Credential, Refreshes};

@@ -3,15 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use mesh::Secret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::client::Answer;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::token::Token;
-
-/// How much of what a server says of an error is shown.
-const SHOWN: usize = 300;
 
 #[derive(Deserialize)]
 struct Granted {
@@ -26,6 +24,12 @@ struct Granted {
 
 /// The token of an answer that came at `now`.
 pub(crate) fn token(answer: &Answer, now: SystemTime) -> Result<Token, Error> {
+    let (token, expires) = granted(answer, now)?;
+    Token::bearer(token.expose(), Some(expires))
+}
+
+/// The same as it stands in the answer, and when it expires.
+pub(crate) fn granted(answer: &Answer, now: SystemTime) -> Result<(Secret, SystemTime), Error> {
     succeeded(answer)?;
     let host = &answer.host;
     let granted: Granted = serde_json::from_slice(&answer.body)
@@ -39,7 +43,7 @@ pub(crate) fn token(answer: &Answer, now: SystemTime) -> Result<Token, Error> {
     if granted.access_token.is_empty() {
         return Err(Error::malformed(format_args!("{host} answered no token")));
     }
-    Token::bearer(&granted.access_token, Some(expires))
+    Ok((granted.access_token.into(), expires))
 }
 
 fn after(now: SystemTime, seconds: u64) -> Option<SystemTime> {
@@ -61,17 +65,10 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 
 /// Refuses an answer that reports an error.
 pub(crate) fn succeeded(answer: &Answer) -> Result<(), Error> {
-    if answer.status.is_success() {
-        return Ok(());
+    match answer.status.is_success() {
+        true => Ok(()),
+        false => Err(answer.refused(&said(&answer.body).unwrap_or_default())),
     }
-    let said = said(&answer.body).map_or_else(String::new, |said| format!(": {said}"));
-    let (host, status) = (&answer.host, answer.status.as_u16());
-    let kind = match status {
-        408 | 429 | 500.. => ErrorKind::Unreachable,
-        _ => ErrorKind::Refused,
-    };
-    let detail = format_args!("{host} answered with status {status}{said}");
-    Err(Error::new(kind, detail))
 }
 
 /// What the body of an error says: OAuth's code and description, or Google's status and message.
@@ -86,9 +83,7 @@ fn said(body: &[u8]) -> Option<String> {
         ),
     };
     let description = description.and_then(Value::as_str).unwrap_or_default();
-    let said = format!("{code} {description}");
-    let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-    Some(said.take(SHOWN).collect::<String>().trim_end().to_owned())
+    Some(format!("{code} {description}"))
 }
 
 #[cfg(test)]
@@ -100,7 +95,7 @@ mod tests {
     use super::token;
     use crate::client::Answer;
     use crate::error::ErrorKind;
-    use crate::token::Material;
+    use crate::testing::sent;
 
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
@@ -128,9 +123,7 @@ mod tests {
             let token = token(&answer(200, body), now).unwrap();
             let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(expires);
             assert_eq!(token.expires, Some(expected), "{body}");
-            let Material::Bearer(value) = token.material;
-            assert!(value.is_sensitive());
-            assert_eq!(value, "Bearer t");
+            assert_eq!(sent(&token), "Bearer t");
         }
     }
 

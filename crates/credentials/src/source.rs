@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::token::Token;
 use crate::variables::Variables;
-use crate::{azure, google};
+use crate::{aws, azure, google};
 
 /// Where the tokens of an identity come from.
 #[derive(Clone, Debug)]
@@ -16,17 +16,20 @@ pub struct Source(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
+    Aws(aws::Source),
     Azure(azure::Source),
     Google(google::Source),
 }
 
 impl Source {
-    /// The source of `identity`, with what it leaves to be found in the environment.
+    /// The source of `identity`, with what it leaves to be found in the environment. `host` is whom
+    /// its tokens are for.
     ///
     /// # Errors
     /// What it says, or the environment, cannot be used. That a token is refused shows later.
-    pub fn new(identity: &Identity, variables: &Variables) -> Result<Self, Error> {
+    pub fn new(identity: &Identity, host: &str, variables: &Variables) -> Result<Self, Error> {
         Ok(Self(match identity {
+            Identity::Aws(identity) => Kind::Aws(aws::Source::new(identity, host, variables)),
             Identity::Azure(identity) => Kind::Azure(azure::Source::new(identity, variables)?),
             Identity::Google(identity) => Kind::Google(google::Source::new(identity, variables)?),
         }))
@@ -35,6 +38,7 @@ impl Source {
     /// Asks for a token.
     pub(crate) async fn fetch(&self, client: &Client, now: SystemTime) -> Result<Token, Error> {
         match &self.0 {
+            Kind::Aws(source) => source.fetch(client, now).await,
             Kind::Azure(source) => source.fetch(client, now).await,
             Kind::Google(source) => source.fetch(client, now).await,
         }

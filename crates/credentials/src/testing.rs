@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::Client;
+use crate::token::{Material, Token};
 use crate::variables::Variables;
 
 /// A request as it arrived.
@@ -157,4 +158,12 @@ pub(crate) fn client() -> Client {
 /// The answer of an OAuth server.
 pub(crate) fn granted(token: &str) -> String {
     format!("{{\"access_token\":\"{token}\",\"expires_in\":3600,\"token_type\":\"Bearer\"}}")
+}
+
+/// The value of `authorization` that a token is.
+pub(crate) fn sent(token: &Token) -> &str {
+    match &token.material {
+        Material::Bearer(value) if value.is_sensitive() => value.to_str().unwrap(),
+        other => panic!("{other:?}"),
+    }
 }

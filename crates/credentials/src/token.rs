@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
+use crate::aws::sign::Signer;
 use crate::error::Error;
 
 /// What a request is authorised by, for as long as it is good.
@@ -20,6 +21,8 @@ pub struct Token {
 pub enum Material {
     /// This value of `authorization`, marked as sensitive.
     Bearer(HeaderValue),
+    /// A signature of the whole request.
+    Signature(Box<Signer>),
 }
 
 impl Token {

@@ -61,7 +61,12 @@ pub(crate) fn is_forwarded(name: &HeaderName) -> bool {
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "authorization" | "cookie" | "x-api-key" | "api-key" | "x-goog-api-key"
+        "authorization"
+            | "cookie"
+            | "x-api-key"
+            | "api-key"
+            | "x-amz-security-token"
+            | "x-goog-api-key"
     )
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use credentials::{Client, Credential, Error, Source, Variables};
-use mesh::snapshot::{Auth, Backend, Identity};
+use mesh::snapshot::{Auth, Backend, EndpointSource, Identity};
 use net::tasks::{Handle, Tasks};
 use net::tls::TlsError;
 use telemetry::CredentialSample;
@@ -46,9 +46,15 @@ impl Keyring {
 
     /// Where the credentials of a backend come from, if it has an identity.
     pub(crate) fn source(&self, backend: &Backend) -> Result<Option<Source>, Error> {
-        let auth = backend.auth.as_ref();
-        auth.map(|auth| Source::new(&auth.identity, &self.variables))
-            .transpose()
+        let Some(auth) = &backend.auth else {
+            return Ok(None);
+        };
+        let host = match &backend.endpoints {
+            EndpointSource::Static(targets) => targets.first().map(|target| &*target.address.host),
+            EndpointSource::Dns(dns) => Some(&*dns.host),
+        };
+        let host = host.unwrap_or_default();
+        Source::new(&auth.identity, host, &self.variables).map(Some)
     }
 
     /// The credential of the upstream of this key: the one there is, unless its identity has changed.

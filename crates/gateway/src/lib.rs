@@ -7,7 +7,7 @@
 //! | identify | `identify` | may this request be here at all |
 //! | classify | `classify` | which API, which model, streamed or not |
 //! | route | `route` | which rule |
-//! | attempt | `attempt`, `targets`, `outbound` | which endpoint, what is sent, whether again |
+//! | attempt | `attempt`, `targets`, `outbound`, `signing` | which endpoint, what is sent, whether again |
 //! | answer | `answer`, `body`, `tap`, `outbox`, `watchdog` | what the client sees, until the end |
 //! | settle | `exchange` | what metrics and the log say of it |
 //!
@@ -40,6 +40,7 @@ mod route;
 mod runtime;
 mod server;
 mod shared;
+mod signing;
 mod tap;
 mod targets;
 mod translation;

@@ -165,7 +165,7 @@ fn passed_on(routed: &Routed) -> Option<Cow<'_, str>> {
 }
 
 /// The client's own body, with what `target` wants otherwise.
-fn body(routed: &Routed, target: &Target) -> Body {
+pub(crate) fn body(routed: &Routed, target: &Target) -> Body {
     let patch = routed.prompt().and_then(|prompt| patch(prompt, target));
     if routed.body.is_empty() {
         return Body::Empty;

@@ -18,7 +18,7 @@ use crate::client::{Call, Client};
 use crate::error::Error;
 use crate::oauth;
 use crate::source::read;
-use crate::token::{Material, Token};
+use crate::token::Token;
 use crate::url::Url;
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -71,11 +71,11 @@ pub(super) async fn token(
     let call = exchange(external, &subject, &scope)?;
     let answer = client.send(call).await?;
     let secrets = external.client.iter().map(|(_, secret)| secret);
-    let token = oauth::token(&answer, now);
-    let token = token.map_err(|error| error.without(secrets.chain([&subject])))?;
+    let granted = oauth::granted(&answer, now);
+    let (token, expires) = granted.map_err(|error| error.without(secrets.chain([&subject])))?;
     match &external.impersonation {
         Some(url) => impersonate(url, &token, scopes, client).await,
-        None => Ok(token),
+        None => Token::bearer(token.expose(), Some(expires)),
     }
 }
 
@@ -143,17 +143,15 @@ struct Generated {
 
 async fn impersonate(
     url: &Url,
-    by: &Token,
+    by: &Secret,
     scopes: &[String],
     client: &Client,
 ) -> Result<Token, Error> {
-    let Material::Bearer(by) = &by.material;
-    let by = Secret::from(by.to_str().unwrap_or_default());
     let body = json!({ "scope": scopes, "lifetime": "3600s" });
-    let call = Call::json(url.clone(), &body).with(AUTHORIZATION, by.expose())?;
+    let bearer = format!("Bearer {}", by.expose());
+    let call = Call::json(url.clone(), &body).with(AUTHORIZATION, &bearer)?;
     let answer = client.send(call).await?;
-    let bare = Secret::from(by.expose().trim_start_matches("Bearer "));
-    oauth::succeeded(&answer).map_err(|error| error.without([&by, &bare]))?;
+    oauth::succeeded(&answer).map_err(|error| error.without([by]))?;
     let no_token = || {
         Error::malformed(format_args!(
             "{} answered what is no access token",

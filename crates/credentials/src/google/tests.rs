@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Source;
 use crate::error::{Error, ErrorKind};
-use crate::testing::{Endpoint, client, granted, variables};
-use crate::token::{Material, Token};
+use crate::testing::{Endpoint, client, granted, sent, variables};
+use crate::token::Token;
 use crate::variables::Variables;
 
 const NOW: u64 = 1_700_000_000;
@@ -34,11 +34,6 @@ async fn fetch(identity: &GoogleIdentity, variables: &Variables) -> Result<Token
 
 async fn by(credentials: &Value) -> Result<Token, Error> {
     fetch(&identity(Some(credentials)), &Variables::default()).await
-}
-
-fn sent(token: &Token) -> &str {
-    let Material::Bearer(value) = &token.material;
-    value.to_str().unwrap()
 }
 
 fn pem(key: &KeyPair) -> String {

@@ -8,8 +8,7 @@ use net::tasks::Tasks;
 use super::{AHEAD, BACK_OFF, Credential, LOOK_AGAIN, back_off, until_renewal};
 use crate::error::ErrorKind;
 use crate::source::Source;
-use crate::testing::{Endpoint, client, variables};
-use crate::token::Material;
+use crate::testing::{self, Endpoint, client, variables};
 
 #[test]
 fn a_token_is_renewed_well_ahead_of_its_end() {
@@ -44,17 +43,12 @@ fn source(endpoint: &Endpoint) -> Source {
         scope: "s".to_owned(),
     });
     let variables = variables([("AZURE_POD_IDENTITY_AUTHORITY_HOST", &endpoint.url)]);
-    Source::new(&identity, &variables).unwrap()
+    Source::new(&identity, "h", &variables).unwrap()
 }
 
 fn sent(credential: &Credential) -> Result<String, ErrorKind> {
-    match credential.token() {
-        Ok(token) => {
-            let Material::Bearer(value) = &token.material;
-            Ok(value.to_str().unwrap().to_owned())
-        }
-        Err(error) => Err(error.kind),
-    }
+    let token = credential.token().map_err(|error| error.kind)?;
+    Ok(testing::sent(&token).to_owned())
 }
 
 async fn eventually(what: &str, condition: impl Fn() -> bool) {

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use credentials::Token;
+use credentials::{Material, Token};
 use http::{Response, StatusCode};
 use llm::response::UpstreamError;
 use llm::translate::{Dropped, Fault, Pair, TranslatedRequest};
@@ -20,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::outbound;
 use crate::route::Routed;
 use crate::shared::Shared;
+use crate::signing::{self, Unsigned};
 use crate::targets::Candidate;
 use crate::translation::{self, Untranslated};
 use crate::watchdog::Timeout;
@@ -134,6 +135,13 @@ impl Wrong {
         }
     }
 
+    fn unsigned(why: Unsigned) -> Self {
+        match why {
+            Unsigned::Body(error) => Self::untranslated(Untranslated::Body(error)),
+            Unsigned::Keys(error) => Self::without_credential(error),
+        }
+    }
+
     fn sending(error: &SendError) -> Self {
         Self {
             reason: send_reason(error.kind),
@@ -190,9 +198,14 @@ async fn exchange_once(
     };
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
-    let Some(request) = outbound::request(routed, candidate, token.as_deref(), translated) else {
+    let Some(mut request) = outbound::request(routed, candidate, token.as_deref(), translated)
+    else {
         return Err(Wrong::new(Reason::Send(SendErrorKind::Request)));
     };
+    if let Some(Material::Signature(signer)) = token.as_deref().map(|token| &token.material) {
+        let signed = signing::sign(&mut request, signer, routed, candidate.target);
+        signed.await.map_err(Wrong::unsigned)?;
+    }
     let response = candidate
         .upstream
         .connections

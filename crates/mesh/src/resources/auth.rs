@@ -10,12 +10,55 @@ use super::secret::SecretRef;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProviderAuth {
+    /// Signatures with access keys of AWS, or a bearer token of Bedrock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsAuth>,
     /// An access token of Microsoft Entra ID, for Azure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub azure: Option<AzureAuth>,
     /// An access token of Google, for Vertex AI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub google: Option<GoogleAuth>,
+}
+
+/// An AWS identity. Without keys it is found as AWS's own libraries find it: `AWS_BEARER_TOKEN_BEDROCK`
+/// for Bedrock; the keys in `AWS_ACCESS_KEY_ID` and its like; a role by `AWS_WEB_IDENTITY_TOKEN_FILE`;
+/// the profile that `AWS_PROFILE` names, else `default`; the role of the container or pod; that of the
+/// instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AwsAuth {
+    /// Region that requests are signed for. Absent: that in the host of the base URL, else that of
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Name of the service in signatures. Default: bedrock.
+    pub service: String,
+    /// Profile of the shared files whose keys are used. Not together with accessKeyId.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Id of access keys. Only together with secretAccessKey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<SecretRef>,
+    /// Secret of access keys. Only together with accessKeyId.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<SecretRef>,
+    /// Session token of temporary access keys. Only together with accessKeyId.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<SecretRef>,
+}
+
+impl Default for AwsAuth {
+    fn default() -> Self {
+        Self {
+            region: None,
+            service: "bedrock".to_owned(),
+            profile: None,
+            access_key_id: None,
+            secret_access_key: None,
+            session_token: None,
+        }
+    }
 }
 
 /// A Google identity. Without `credentials` it is found as Google's own libraries find it: the file
@@ -84,7 +127,20 @@ impl ProviderAuth {
     pub fn secret_refs(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
         let google = self.google.as_ref();
         let azure = self.azure.as_ref();
+        let aws = self.aws.as_ref();
         [
+            (
+                "aws.accessKeyId",
+                aws.and_then(|aws| aws.access_key_id.as_ref()),
+            ),
+            (
+                "aws.secretAccessKey",
+                aws.and_then(|aws| aws.secret_access_key.as_ref()),
+            ),
+            (
+                "aws.sessionToken",
+                aws.and_then(|aws| aws.session_token.as_ref()),
+            ),
             (
                 "google.credentials",
                 google.and_then(|google| google.credentials.as_ref()),

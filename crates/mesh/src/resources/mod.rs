@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use auth::{AzureAuth, GoogleAuth, ProviderAuth};
+pub use auth::{AwsAuth, AzureAuth, GoogleAuth, ProviderAuth};
 pub use backend::{ConnectionPool, OutlierDetection, Protocol, RetryBudget, UpstreamTls};
 pub use filter::{
     DirectResponse, Filter, Header, HeaderModifier, PathModifier, PathModifierType,

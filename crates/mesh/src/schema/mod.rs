@@ -16,7 +16,7 @@ use crate::resources::{API_VERSION, Kind, ListenerSpec, PoolSpec, ProviderSpec, 
 
 /// Sets of fields of which exactly one is given, by type: what types without variants cannot say.
 const EXACTLY_ONE: [(&str, &[&str]); 5] = [
-    ("ProviderAuth", &["azure", "google"]),
+    ("ProviderAuth", &["aws", "azure", "google"]),
     ("PoolSpec", &["endpoints", "dns"]),
     ("BackendRef", &["pool", "provider"]),
     ("PathModifier", &["replaceFullPath", "replacePrefixMatch"]),

@@ -1,6 +1,6 @@
 //! A provider's identity made ready: one kind, its secrets resolved.
 
-use crate::resources::{AzureAuth, GoogleAuth, ProviderAuth, Secret, SecretRef, Secrets};
+use crate::resources::{AwsAuth, AzureAuth, GoogleAuth, ProviderAuth, Secret, SecretRef, Secrets};
 
 use super::backend::resolve;
 use super::violation::Faults;
@@ -17,10 +17,36 @@ pub struct Auth {
 /// An identity at a cloud. What is absent is to be found in the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
+    /// AWS's.
+    Aws(AwsIdentity),
     /// Microsoft Entra ID's.
     Azure(AzureIdentity),
     /// Google's.
     Google(GoogleIdentity),
+}
+
+/// An AWS identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsIdentity {
+    /// The region that requests are signed for.
+    pub region: Option<String>,
+    /// The service's name in signatures.
+    pub service: String,
+    /// The profile of the shared files.
+    pub profile: Option<String>,
+    /// The keys, where they are given; never beside a profile.
+    pub keys: Option<AwsKeys>,
+}
+
+/// Access keys of AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsKeys {
+    /// Their id.
+    pub access_key_id: Secret,
+    /// Their secret.
+    pub secret_access_key: Secret,
+    /// The session token of temporary ones.
+    pub session_token: Option<Secret>,
 }
 
 /// An application or managed identity of Microsoft Entra ID.
@@ -58,11 +84,12 @@ pub(super) fn compile(
         "auth",
         "is set beside `apiKey`: give one of the two",
     );
-    let identity = match (&spec.azure, &spec.google) {
-        (Some(azure), None) => Identity::Azure(self::azure(faults, azure, secrets)?),
-        (None, Some(google)) => Identity::Google(self::google(faults, google, secrets)?),
-        (None, None) => {
-            faults.add("auth", "is empty: set `azure` or `google`");
+    let identity = match (&spec.aws, &spec.azure, &spec.google) {
+        (Some(aws), None, None) => Identity::Aws(self::aws(faults, aws, secrets)?),
+        (None, Some(azure), None) => Identity::Azure(self::azure(faults, azure, secrets)?),
+        (None, None, Some(google)) => Identity::Google(self::google(faults, google, secrets)?),
+        (None, None, None) => {
+            faults.add("auth", "is empty: set `aws`, `azure` or `google`");
             return None;
         }
         _ => {
@@ -73,6 +100,82 @@ pub(super) fn compile(
     Some(Auth {
         spec: spec.clone(),
         identity,
+    })
+}
+
+fn aws(faults: &mut Faults<'_>, spec: &AwsAuth, secrets: &Secrets) -> Option<AwsIdentity> {
+    let service = Some(spec.service.as_str());
+    for (field, id) in [("region", spec.region.as_deref()), ("service", service)] {
+        let path = format_args!("auth.aws.{field}");
+        let what = "is not a name in signatures: use letters, digits and `-`";
+        faults.require(id.is_none_or(is_id), path, what);
+    }
+    faults.require(
+        spec.profile.as_deref() != Some(""),
+        "auth.aws.profile",
+        "is empty: give the name of a profile, or leave it out",
+    );
+    let keys = match (&spec.access_key_id, &spec.secret_access_key) {
+        (Some(id), Some(secret)) => {
+            faults.require(
+                spec.profile.is_none(),
+                "auth.aws.profile",
+                "is set beside `accessKeyId`: give one of the two",
+            );
+            Some(aws_keys(
+                faults,
+                [id, secret],
+                spec.session_token.as_ref(),
+                secrets,
+            )?)
+        }
+        (None, None) => {
+            faults.require(
+                spec.session_token.is_none(),
+                "auth.aws.sessionToken",
+                "is set without `accessKeyId`: give both, or neither",
+            );
+            None
+        }
+        (Some(_), None) => {
+            faults.add(
+                "auth.aws.accessKeyId",
+                "is set without `secretAccessKey`: give both",
+            );
+            None
+        }
+        (None, Some(_)) => {
+            faults.add(
+                "auth.aws.secretAccessKey",
+                "is set without `accessKeyId`: give both",
+            );
+            None
+        }
+    };
+    Some(AwsIdentity {
+        region: spec.region.clone(),
+        service: spec.service.clone(),
+        profile: spec.profile.clone(),
+        keys,
+    })
+}
+
+fn aws_keys(
+    faults: &mut Faults<'_>,
+    [id, secret]: [&SecretRef; 2],
+    session: Option<&SecretRef>,
+    secrets: &Secrets,
+) -> Option<AwsKeys> {
+    let id = resolve(faults, "auth.aws.accessKeyId", id, secrets).cloned();
+    let secret = resolve(faults, "auth.aws.secretAccessKey", secret, secrets).cloned();
+    let session_token = match session {
+        Some(session) => Some(resolve(faults, "auth.aws.sessionToken", session, secrets)?.clone()),
+        None => None,
+    };
+    Some(AwsKeys {
+        access_key_id: id?,
+        secret_access_key: secret?,
+        session_token,
     })
 }
 

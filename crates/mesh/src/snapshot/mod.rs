@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-pub use auth::{Auth, AzureIdentity, GoogleIdentity, Identity};
+pub use auth::{Auth, AwsIdentity, AwsKeys, AzureIdentity, GoogleIdentity, Identity};
 pub use backend::{Backend, BackendKind, EndpointSource, EndpointTarget};
 pub use condition::Mismatch;
 pub use filters::{Filters, FixedResponse, HeaderChanges, PathChange, Redirect, RequestedUrl};

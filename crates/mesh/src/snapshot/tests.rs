@@ -504,6 +504,8 @@ fn identities_of_providers() {
     let resources = resources(&json!({ "providers": {
         "a": { "auth": { "azure": { "tenantId": "t", "clientSecret": "${env:KEY}" } }, "models": ["x"] },
         "g": { "auth": { "google": {} }, "models": ["y"] },
+        "w": { "auth": { "aws": { "accessKeyId": "${env:KEY}", "secretAccessKey": "${env:KEY}" } },
+               "models": ["z"] },
     } }));
     let key = SecretRef::Env("KEY".to_owned());
     let secrets = Secrets::from([(key, Secret::from("hunter2"))]);
@@ -524,9 +526,23 @@ fn identities_of_providers() {
         credentials: None,
         scopes: vec!["https://www.googleapis.com/auth/cloud-platform".to_owned()],
     };
+    let aws = AwsIdentity {
+        region: None,
+        service: "bedrock".to_owned(),
+        profile: None,
+        keys: Some(AwsKeys {
+            access_key_id: "hunter2".into(),
+            secret_access_key: "hunter2".into(),
+            session_token: None,
+        }),
+    };
     assert_eq!(
         identities,
-        [&Identity::Azure(azure), &Identity::Google(google)]
+        [
+            &Identity::Azure(azure),
+            &Identity::Google(google),
+            &Identity::Aws(aws)
+        ]
     );
     let view = snapshot.view();
     let shown = &view["backends"][0]["auth"]["azure"];
@@ -540,6 +556,11 @@ fn faults_of_identities_are_told_by_their_fields() {
     let found = violations(json!({ "providers": {
         "a": auth("a", json!({})),
         "b": auth("b", json!({ "azure": {}, "google": {} })),
+        "k": auth("k", json!({ "aws": { "accessKeyId": "${env:NOPE}" } })),
+        "l": auth("l", json!({ "aws": { "sessionToken": "${env:NOPE}", "region": "a b",
+                                        "service": "", "profile": "" } })),
+        "m": auth("m", json!({ "aws": { "profile": "p", "accessKeyId": "${env:NOPE}",
+                                        "secretAccessKey": "${env:NOPE}" } })),
         "c": { "apiKey": "${env:NOPE}", "auth": { "google": {} } },
         "d": auth("d", json!({ "google": { "credentials": "${file:/nope}", "scopes": ["", "a b"] } })),
         "e": auth("e", json!({ "google": { "scopes": [] } })),
@@ -547,8 +568,16 @@ fn faults_of_identities_are_told_by_their_fields() {
                                      "tenantId": "../a", "clientId": "", "scope": "" } })),
     } }));
     insta::assert_snapshot!(found, @"
-    Provider a: auth: `auth` is empty: set `azure` or `google`
+    Provider a: auth: `auth` is empty: set `aws`, `azure` or `google`
     Provider b: auth: `auth` names several identities: set exactly one
+    Provider k: auth.aws.accessKeyId: `accessKeyId` is set without `secretAccessKey`: give both
+    Provider l: auth.aws.region: `region` is not a name in signatures: use letters, digits and `-`
+    Provider l: auth.aws.service: `service` is not a name in signatures: use letters, digits and `-`
+    Provider l: auth.aws.profile: `profile` is empty: give the name of a profile, or leave it out
+    Provider l: auth.aws.sessionToken: `sessionToken` is set without `accessKeyId`: give both, or neither
+    Provider m: auth.aws.profile: `profile` is set beside `accessKeyId`: give one of the two
+    Provider m: auth.aws.accessKeyId: the environment variable `NOPE` is not set
+    Provider m: auth.aws.secretAccessKey: the environment variable `NOPE` is not set
     Provider c: apiKey: the environment variable `NOPE` is not set
     Provider c: auth: `auth` is set beside `apiKey`: give one of the two
     Provider d: auth.google.scopes[0]: `scopes[0]` is not a scope: write one URL or name

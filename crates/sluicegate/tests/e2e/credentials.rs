@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
 
 use crate::client::{Answer, chat, get, once};
 use crate::process::{Gateway, eventually, run, sum};
@@ -249,4 +250,76 @@ async fn what_cannot_be_used_is_refused_at_the_start_with_its_place() {
         err.contains("by reference") && !err.contains("planted"),
         "{err}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_to_aws_are_signed_with_the_keys_of_an_assumed_role() {
+    const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+        <AccessKeyId>ASIA-N</AccessKeyId><SecretAccessKey>planted-secret-key</SecretAccessKey>\
+        <SessionToken>planted-session-N</SessionToken><Expiration>UNTIL</Expiration>\
+        </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+    let endpoint = token_endpoint(|n| {
+        // The first are at their end at once, so that a second set is asked for in a second.
+        let until = if n == 0 {
+            now_and(2)
+        } else {
+            "2099-01-01T00:00:00Z".to_owned()
+        };
+        let keys = KEYS
+            .replace("-N", &format!("-{n}"))
+            .replace("UNTIL", &until);
+        answer("200 OK", "text/xml", &keys)
+    })
+    .await;
+    let upstream = Upstream::always(completion("m")).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "planted-web-identity").unwrap();
+    let config = format!(
+        "{LISTENER}providers:\n{}",
+        provider("aws", &upstream, "auth: { aws: { region: eu-west-1 } }")
+    );
+    let sts = format!("http://{}", endpoint.address);
+    let variables = [
+        ("AWS_ENDPOINT_URL_STS", sts.as_str()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/r"),
+    ];
+    let gateway = Gateway::start_in(&config, &["--log", "trace"], &variables).await;
+    let mut request = chat("aws", false, 1);
+    for name in ["x-amz-security-token", "x-amz-content-sha256", "x-amz-date"] {
+        let value = CALLER.parse().unwrap();
+        request.headers_mut().insert(name, value);
+    }
+    assert_eq!(once(gateway.address, request).await.status, 200);
+    let sent = upstream.request();
+    let signed = authorization(&sent);
+    assert!(
+        signed.starts_with("AWS4-HMAC-SHA256 Credential=ASIA-0/"),
+        "{signed}"
+    );
+    let scope = "/eu-west-1/bedrock/aws4_request, \
+                 SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=";
+    assert!(signed.contains(scope), "{signed}");
+    let session = sent.header("x-amz-security-token");
+    assert_eq!(session.as_deref(), Some("planted-session-0"));
+    assert_eq!(sent.header("x-amz-content-sha256"), None);
+    eventually("renewed", || async {
+        assert_eq!(ask(&gateway, "aws").await.status, 200);
+        let sent = upstream.requests().pop().unwrap();
+        sent.header("x-amz-security-token").as_deref() == Some("planted-session-1")
+    })
+    .await;
+    let planted = [
+        "planted-secret-key",
+        "planted-session",
+        "planted-web-identity",
+    ];
+    assert_tells_nothing(&gateway, &planted).await;
+}
+
+/// The moment in so many seconds, as AWS writes it.
+fn now_and(seconds: u64) -> String {
+    let at = std::time::SystemTime::now() + std::time::Duration::from_secs(seconds);
+    time::OffsetDateTime::from(at).format(&Rfc3339).unwrap()
 }

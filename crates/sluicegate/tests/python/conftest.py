@@ -18,6 +18,9 @@ from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
 from recorder import Recorder  # noqa: E402
 
+# Access keys of AWS, by which the recorder is asked too.
+AWS_KEYS = {"accessKeyId": "AKIDTESTS", "secretAccessKey": "aws-secret-of-the-tests"}
+
 # A key that must reach neither an upstream nor a log.
 CLIENT_KEY = "sk-client-key-of-the-tests"
 UPSTREAM_KEY = "sk-upstream-key-of-the-tests"
@@ -42,6 +45,16 @@ def renamed(model: str, theirs: str) -> dict:
     matches = [{"model": {"value": model}}]
     refs = [{"provider": "media", "model": theirs}]
     return {"name": model, "rules": [{"matches": matches, "backendRefs": refs}]}
+
+
+def signed(directory: Path, model: str, port: int) -> dict:
+    """A provider whose requests are signed, by keys in files."""
+    auth = {"region": "eu-west-1"}
+    for name, value in AWS_KEYS.items():
+        (directory / name).write_text(value)
+        auth[name] = "${file:%s}" % (directory / name)
+    base_url = f"http://127.0.0.1:{port}/v1"
+    return {"name": "signed", "baseUrl": base_url, "auth": {"aws": auth}, "models": [model]}
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +93,7 @@ def mesh(tmp_path_factory):
                 "providers": [
                     provider("anthropic", "claude", providers.anthropic.port, key),
                     provider("openai", "gpt-5", providers.openai.port, key),
+                    signed(directory, "signed", recorder.port),
                     provider("ollama", "qwen", providers.ollama.port, key, base=""),
                     media(providers.media.port, key),
                 ],
