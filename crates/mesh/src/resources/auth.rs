@@ -72,7 +72,7 @@ pub struct GoogleAuth {
     /// as the source of its token).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretRef>,
-    /// What the token is good for. Default: https://www.googleapis.com/auth/cloud-platform.
+    /// What the token is good for. Default: `https://www.googleapis.com/auth/cloud-platform`.
     pub scopes: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ pub struct AzureAuth {
     /// each access token. Absent: `AZURE_FEDERATED_TOKEN_FILE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub federated_token_file: Option<String>,
-    /// What the token is good for. Default: https://cognitiveservices.azure.com/.default.
+    /// What the token is good for. Default: `https://cognitiveservices.azure.com/.default`.
     pub scope: String,
 }
 
