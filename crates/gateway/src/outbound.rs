@@ -177,7 +177,7 @@ pub(crate) fn body(routed: &Routed, target: &Target) -> Body {
 fn patch(prompt: &Prompt, target: &Target) -> Option<Box<dyn Patch>> {
     let rewrite = Rewrite {
         model: target.model.as_deref(),
-        include_usage: true,
+        include_usage: target.backend.quirks.usage_is_asked_for(),
     };
     let edits = Edits::rewrite(&prompt.scan, &rewrite);
     (!edits.is_empty()).then(|| Box::new(Spliced::new(&edits)) as Box<dyn Patch>)

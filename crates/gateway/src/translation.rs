@@ -38,7 +38,7 @@ const LONG: usize = 1 << 20;
 pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
     match Way::of(routed.prompt()?.api, target.backend.dialect?)? {
         Way::PassedOn | Way::Answered => None,
-        Way::Translated(pair) => Some(pair),
+        Way::Translated(pair) => Some(pair.with_quirks(target.backend.quirks)),
     }
 }
 

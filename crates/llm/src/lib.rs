@@ -23,6 +23,7 @@ pub mod models;
 mod ollama;
 mod openai;
 mod percent;
+mod quirks;
 pub mod response;
 pub mod scan;
 pub mod splice;
@@ -38,6 +39,7 @@ pub use api::{Api, Dialect, KeyHeader, Method, Operation};
 pub use error::{ApiError, ErrorKind};
 pub use json::{Fault, SyntaxError};
 pub use percent::decoded;
+pub use quirks::Quirks;
 
 /// Media type of JSON bodies.
 pub const CONTENT_TYPE_JSON: &str = "application/json";

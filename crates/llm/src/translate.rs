@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::canonical::{Request, tell_apart};
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
-use crate::{Api, Dialect, Operation, openai};
+use crate::{Api, Dialect, Operation, Quirks, openai};
 use form::Form;
 
 pub use crate::canonical::Dropped;
@@ -28,6 +28,7 @@ pub use stream::{BadStream, StreamTranslator};
 pub struct Pair {
     client: Form,
     upstream: Form,
+    quirks: &'static Quirks,
 }
 
 /// What a request asks for beside its body: the path and query of its request line.
@@ -113,10 +114,21 @@ impl Pair {
     /// The pair that lets `client` be answered by an upstream that speaks `dialect`; `None` if that
     /// has nothing like it.
     fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        Some(Self {
-            client: Form::of(client)?,
-            upstream: Form::of_dialect(dialect),
-        })
+        Some(Self::new(Form::of(client)?, Form::of_dialect(dialect)))
+    }
+
+    const fn new(client: Form, upstream: Form) -> Self {
+        Self {
+            client,
+            upstream,
+            quirks: &Quirks::NONE,
+        }
+    }
+
+    /// The same, for an upstream of these quirks.
+    #[must_use]
+    pub const fn with_quirks(self, quirks: &'static Quirks) -> Self {
+        Self { quirks, ..self }
     }
 
     /// The API that the upstream is asked at.
@@ -145,7 +157,10 @@ impl Pair {
         self.refuse_foreign_proofs(&request)?;
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
-        let mut body = self.upstream.encode_request(&request, &mut dropped)?;
+        let encoded = self
+            .upstream
+            .encode_request(&request, self.quirks, &mut dropped);
+        let mut body = encoded?;
         // It is kept until it is sent, and counted by its length.
         body.shrink_to_fit();
         Ok(TranslatedRequest {

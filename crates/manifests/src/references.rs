@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mesh::resources::ProviderSpec;
 use mesh::{Resources, SecretRef};
 
 /// The secrets that resources refer to.
@@ -11,9 +12,11 @@ pub fn secret_refs(resources: &Resources) -> BTreeSet<SecretRef> {
         .clone()
         .filter_map(|provider| provider.auth.as_ref());
     let of_identities = identities.flat_map(|auth| auth.secret_refs().map(|(_, secret)| secret));
-    let pools = resources.pools.iter().map(|pool| &pool.spec.api_key);
-    let keys = providers.map(|provider| &provider.api_key).chain(pools);
-    keys.flatten().chain(of_identities).cloned().collect()
+    let of_identities = of_identities.cloned();
+    let pools = resources.pools.iter();
+    let pools = pools.map(|pool| pool.spec.api_key.clone());
+    let keys = providers.map(ProviderSpec::api_key).chain(pools);
+    keys.flatten().chain(of_identities).collect()
 }
 
 /// The files that resources refer to: certificates, keys, authorities and secrets.

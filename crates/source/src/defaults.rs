@@ -3,7 +3,7 @@
 //! Safe at first start: it listens on loopback only, answers only to loopback host names (a page
 //! that rebinds its DNS name to 127.0.0.1 sends its own), and allows no web origin.
 //!
-//! With several keys set, the first of [`KNOWN`] serves every model that no other claims. The rest
+//! With several keys set, the first of [`Preset::ALL`] serves every model that no other claims. The rest
 //! serve the models whose names begin as only that vendor's do. A `vendor/model` scheme with the
 //! vendor stripped was the alternative; a name would then mean different things here and at the
 //! vendor, and aggregators use that very form for their own names. A provider with neither is not
@@ -14,129 +14,30 @@ mod tests;
 
 use manifests::Problem;
 use mesh::resources::{
-    BackendRef, ListenerSpec, ModelMatch, ModelMatchType, ProviderDialect, ProviderSpec,
-    RouteMatch, RouteSpec, RuleSpec,
+    BackendRef, ListenerSpec, ModelMatch, ModelMatchType, Preset, ProviderSpec, RouteMatch,
+    RouteSpec, RuleSpec,
 };
-use mesh::{Meta, Resource, Resources, SecretRef};
+use mesh::{Meta, Resource, Resources};
 
 use crate::environment::Environment;
 use crate::load::LoadError;
 
-/// A provider.
-struct Known {
-    name: &'static str,
-    /// Variable that its own documentation uses for the key.
-    key: &'static str,
-    /// Variable that overrides the URL.
-    url_variable: Option<&'static str>,
-    dialect: ProviderDialect,
-    base_url: &'static str,
-    /// Beginnings of model names that are this vendor's own.
-    prefixes: &'static [&'static str],
-}
-
-const fn known(
-    name: &'static str,
-    key: &'static str,
-    base_url: &'static str,
-    prefixes: &'static [&'static str],
-) -> Known {
-    Known {
-        name,
-        key,
-        url_variable: None,
-        dialect: ProviderDialect::Openai,
-        base_url,
-        prefixes,
+/// Variable that overrides a provider's URL.
+const fn url_variable(preset: Preset) -> Option<&'static str> {
+    match preset {
+        Preset::Openai => Some("OPENAI_BASE_URL"),
+        _ => None,
     }
 }
 
-/// In order of precedence as the provider of all other models. Anthropic is the last: it serves none
-/// but its own, and many have its key set for other programs.
-const KNOWN: [Known; 13] = [
-    Known {
-        url_variable: Some("OPENAI_BASE_URL"),
-        ..known("openai", "OPENAI_API_KEY", "https://api.openai.com/v1", &[])
-    },
-    known(
-        "openrouter",
-        "OPENROUTER_API_KEY",
-        "https://openrouter.ai/api/v1",
-        &[],
-    ),
-    known(
-        "groq",
-        "GROQ_API_KEY",
-        "https://api.groq.com/openai/v1",
-        &[],
-    ),
-    known(
-        "mistral",
-        "MISTRAL_API_KEY",
-        "https://api.mistral.ai/v1",
-        &[
-            "mistral-",
-            "ministral-",
-            "magistral-",
-            "codestral-",
-            "devstral-",
-            "pixtral-",
-            "open-mi",
-        ],
-    ),
-    known(
-        "deepseek",
-        "DEEPSEEK_API_KEY",
-        "https://api.deepseek.com/v1",
-        &["deepseek-"],
-    ),
-    known(
-        "together",
-        "TOGETHER_API_KEY",
-        "https://api.together.xyz/v1",
-        &[],
-    ),
-    known(
-        "fireworks",
-        "FIREWORKS_API_KEY",
-        "https://api.fireworks.ai/inference/v1",
-        &["accounts/fireworks/"],
-    ),
-    known("xai", "XAI_API_KEY", "https://api.x.ai/v1", &["grok-"]),
-    known(
-        "cerebras",
-        "CEREBRAS_API_KEY",
-        "https://api.cerebras.ai/v1",
-        &[],
-    ),
-    known(
-        "nvidia",
-        "NVIDIA_API_KEY",
-        "https://integrate.api.nvidia.com/v1",
-        &["nvidia/"],
-    ),
-    known(
-        "gemini",
-        "GEMINI_API_KEY",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        &["gemini-"],
-    ),
-    known(
-        "sambanova",
-        "SAMBANOVA_API_KEY",
-        "https://api.sambanova.ai/v1",
-        &[],
-    ),
-    Known {
-        dialect: ProviderDialect::Anthropic,
-        ..known(
-            "anthropic",
-            "ANTHROPIC_API_KEY",
-            ProviderDialect::Anthropic.default_base_url(),
-            &["claude-"],
-        )
-    },
-];
+/// The providers that a key in the environment is enough for, with its variable, in order of
+/// precedence as the provider of all other models.
+fn known() -> impl Iterator<Item = (Preset, &'static str)> {
+    let presets = Preset::ALL.into_iter();
+    presets
+        .filter(|preset| preset.is_served_by_key())
+        .filter_map(|preset| Some((preset, preset.key_variable()?)))
+}
 
 /// Resources made of an environment, and what an operator should know about them.
 #[derive(Debug)]
@@ -151,10 +52,10 @@ pub(crate) struct Defaults {
 /// That there is no key.
 pub(crate) fn resources(environment: &Environment, port: u16) -> Result<Defaults, LoadError> {
     let mut notes = Vec::new();
-    let mut found = KNOWN.iter().filter_map(|known| {
-        let url = base_url(known, environment, port, &mut notes);
-        let has_key = environment.get(known.key).is_some();
-        (has_key || url.is_some()).then(|| (known, provider(known, has_key, url)))
+    let mut found = known().filter_map(|(preset, key)| {
+        let url = base_url(preset, environment, port, &mut notes);
+        let has_key = environment.get(key).is_some();
+        (has_key || url.is_some()).then(|| (preset, provider(preset, has_key, url)))
     });
     let Some((first, provider)) = found.next() else {
         return Err(nothing_set());
@@ -163,12 +64,13 @@ pub(crate) fn resources(environment: &Environment, port: u16) -> Result<Defaults
     let others: Vec<_> = found.collect();
     let (routed, unserved): (Vec<_>, Vec<_>) = others
         .into_iter()
-        .partition(|(known, _)| !known.prefixes.is_empty());
-    notes.extend(unserved.iter().map(|(known, _)| not_served(known, first)));
+        .partition(|(preset, _)| !preset.model_prefixes().is_empty());
+    let unserved = unserved.iter();
+    notes.extend(unserved.map(|(preset, _)| not_served(*preset, first)));
 
     let rules = routed
         .iter()
-        .map(|(known, _)| rule(known))
+        .map(|(preset, _)| rule(*preset))
         .collect::<Vec<_>>();
     let providers =
         std::iter::once(provider).chain(routed.into_iter().map(|(_, provider)| provider));
@@ -187,12 +89,12 @@ pub(crate) fn resources(environment: &Environment, port: u16) -> Result<Defaults
 /// The URL that the environment gives. The URL of this very gateway is meant for clients on the
 /// same machine: to follow it would be a loop.
 fn base_url(
-    known: &Known,
+    preset: Preset,
     environment: &Environment,
     port: u16,
     notes: &mut Vec<String>,
 ) -> Option<String> {
-    let variable = known.url_variable?;
+    let variable = url_variable(preset)?;
     let url = environment.get(variable)?.trim_end_matches('/');
     if is_own_address(url, port) {
         notes.push(format!(
@@ -215,15 +117,15 @@ fn is_own_address(url: &str, port: u16) -> bool {
     url_port.parse() == Ok(port) && own.allowed_hosts.iter().any(|own| own == host)
 }
 
-fn provider(known: &Known, has_key: bool, url: Option<String>) -> Resource<ProviderSpec> {
+/// The preset, unless its key is missing: then it is the server at the URL, whoever runs it.
+fn provider(preset: Preset, has_key: bool, url: Option<String>) -> Resource<ProviderSpec> {
     let spec = ProviderSpec {
-        dialect: known.dialect,
-        base_url: Some(url.unwrap_or_else(|| known.base_url.to_owned())),
-        api_key: has_key.then(|| SecretRef::Env(known.key.to_owned())),
+        preset: has_key.then_some(preset),
+        base_url: url,
         ..ProviderSpec::default()
     };
     Resource {
-        meta: Meta::named(known.name),
+        meta: Meta::named(preset.name()),
         spec,
     }
 }
@@ -240,7 +142,7 @@ fn route(rules: Vec<RuleSpec>) -> Option<Resource<RouteSpec>> {
     (!rules.is_empty()).then(|| route(rules))
 }
 
-fn rule(known: &Known) -> RuleSpec {
+fn rule(preset: Preset) -> RuleSpec {
     let begins_with = |prefix: &&str| RouteMatch {
         model: Some(ModelMatch {
             kind: ModelMatchType::Prefix,
@@ -249,27 +151,29 @@ fn rule(known: &Known) -> RuleSpec {
         ..RouteMatch::default()
     };
     let provider = BackendRef {
-        provider: Some(known.name.to_owned()),
+        provider: Some(preset.name().to_owned()),
         ..BackendRef::default()
     };
     RuleSpec {
-        name: Some(known.name.to_owned()),
-        matches: known.prefixes.iter().map(begins_with).collect(),
+        name: Some(preset.name().to_owned()),
+        matches: preset.model_prefixes().iter().map(begins_with).collect(),
         backend_refs: vec![provider],
         ..RuleSpec::default()
     }
 }
 
-fn not_served(known: &Known, first: &Known) -> String {
+fn not_served(preset: Preset, first: Preset) -> String {
     format!(
         "{} is set, but {} is not served: its models cannot be told from those of {} by name; \
          write a configuration file with a provider and its models",
-        known.key, known.name, first.name
+        preset.key_variable().unwrap_or_default(),
+        preset.name(),
+        first.name()
     )
 }
 
 fn nothing_set() -> LoadError {
-    let keys: Vec<&str> = KNOWN.iter().map(|known| known.key).collect();
+    let keys: Vec<&str> = known().map(|(_, key)| key).collect();
     let message = "no configuration is given and no API key of a known provider is set";
     let help = format!(
         "give a file or directory with `-c`, or set one of {}",

@@ -253,14 +253,14 @@ fn reason(
     let (api_key, auth) = match violation.resource.kind {
         Kind::Provider => {
             let provider = &resources.providers.get(index)?.spec;
-            (provider.api_key.as_ref(), provider.auth.as_ref())
+            (provider.api_key(), provider.auth.as_ref())
         }
-        Kind::Pool => (resources.pools.get(index)?.spec.api_key.as_ref(), None),
+        Kind::Pool => (resources.pools.get(index)?.spec.api_key.clone(), None),
         Kind::Listener | Kind::Route => return None,
     };
     let reference = match violation.path.strip_prefix("auth.") {
         Some(path) => auth?.secret_refs().find(|(at, _)| *at == path)?.1,
-        None => api_key.filter(|_| violation.path == "apiKey")?,
+        None => &api_key.filter(|_| violation.path == "apiKey")?,
     };
     unresolved.get(reference).cloned()
 }

@@ -11,7 +11,7 @@ use crate::ollama::chat as ollama;
 use crate::ollama::chat::Place;
 use crate::openai::{chat, responses};
 use crate::wire::Fault;
-use crate::{Api, CONTENT_TYPE_EVENT_STREAM, Dialect, Operation};
+use crate::{Api, CONTENT_TYPE_EVENT_STREAM, Dialect, Operation, Quirks};
 
 /// An API in which a conversation can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +112,11 @@ impl Form {
     pub(super) fn encode_request(
         self,
         request: &Request<'_>,
+        quirks: &Quirks,
         dropped: &mut Dropped,
     ) -> Result<Vec<u8>, Fault> {
         match self {
-            Self::OpenAiChat => chat::encode_request(request, dropped),
+            Self::OpenAiChat => chat::encode_request(request, quirks, dropped),
             Self::OpenAiResponses => responses::encode_request(request, dropped),
             Self::AnthropicMessages => messages::encode_request(request, dropped),
             Self::GeminiContent => content::encode_request(request, dropped),

@@ -10,6 +10,7 @@ mod backend;
 mod filter;
 mod listener;
 mod pool;
+mod preset;
 mod provider;
 mod route;
 mod secret;
@@ -29,6 +30,7 @@ pub use listener::{Certificate, ListenerLimits, ListenerSpec, ListenerTimeouts, 
 pub use pool::{
     Dns, Endpoint, HealthCheck, LoadBalancer, LoadBalancerPolicy, PoolDialect, PoolSpec,
 };
+pub use preset::Preset;
 pub use provider::{ProviderDialect, ProviderSpec};
 pub use route::{
     BackendRef, Backoff, HeaderMatch, Method, ModelMatch, ModelMatchType, PathMatch, PathMatchType,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::ProviderAuth;
 use super::backend::{ConnectionPool, OutlierDetection, Protocol, RetryBudget, UpstreamTls};
 use super::filter::Header;
+use super::preset::Preset;
 use super::secret::SecretRef;
 
 /// An LLM API of somebody else, at one base URL. Without any route that refers to it, a provider
@@ -13,15 +14,21 @@ use super::secret::SecretRef;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProviderSpec {
-    /// API that is spoken there. Default: openai.
-    pub dialect: ProviderDialect,
+    /// Well-known provider that it is: its dialect, URL, key and quirks need not be written then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    /// API that is spoken there. Default: the preset's, else openai.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<ProviderDialect>,
     /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
-    /// that of the dialect's own service, `https://api.openai.com/v1`,
+    /// the preset's, else that of the dialect's own service, `https://api.openai.com/v1`,
     /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`; for
     /// `ollama`, which has no version, `http://localhost:11434`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// Key that is sent with each request in the place of the client's. Absent: none is sent.
+    /// Key that is sent with each request in the place of the client's. Absent: that in the
+    /// preset's environment variable unless there is an identity (`auth`); without a preset none
+    /// is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
     /// Identity by which it is asked instead of a key. Not together with apiKey.
@@ -45,6 +52,31 @@ pub struct ProviderSpec {
     pub outlier_detection: OutlierDetection,
     /// How many retries may be made.
     pub retry_budget: RetryBudget,
+}
+
+impl ProviderSpec {
+    /// API that is spoken there.
+    pub fn dialect(&self) -> ProviderDialect {
+        let preset = self.preset.map(Preset::dialect);
+        self.dialect.or(preset).unwrap_or_default()
+    }
+
+    /// URL of the API; `None` if it is missing.
+    pub fn base_url(&self) -> Option<&str> {
+        let known = || match self.preset {
+            Some(preset) => preset.base_url(),
+            None => Some(self.dialect().default_base_url()),
+        };
+        self.base_url.as_deref().or_else(known)
+    }
+
+    /// Key that is sent.
+    pub fn api_key(&self) -> Option<SecretRef> {
+        let variable = self.preset.and_then(Preset::key_variable);
+        let variable = variable.filter(|_| self.auth.is_none());
+        let known = || variable.map(|name| SecretRef::Env(name.to_owned()));
+        self.api_key.clone().or_else(known)
+    }
 }
 
 /// The APIs that a provider can speak.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use llm::{Dialect, KeyHeader};
+use llm::{Dialect, KeyHeader, Quirks};
 
 use crate::resources::{
     ConnectionPool, Dns, Header, HealthCheck, LoadBalancer, OutlierDetection, PoolDialect,
@@ -32,6 +32,8 @@ pub struct Backend {
     pub kind: BackendKind,
     /// API it speaks; `None` for a plain service.
     pub dialect: Option<Dialect>,
+    /// Where it differs from others of its dialect.
+    pub quirks: &'static Quirks,
     /// Path in front of the dialect's own, without a slash at its end.
     pub base_path: Box<str>,
     /// Value of `Host`; `None` means the endpoint's address.
@@ -117,14 +119,17 @@ pub(super) fn compile_provider(
     place: Place<'_>,
     spec: &ProviderSpec,
 ) -> Option<Backend> {
-    let dialect = match spec.dialect {
+    let dialect = match spec.dialect() {
         ProviderDialect::Openai => Dialect::OpenAi,
         ProviderDialect::Anthropic => Dialect::Anthropic,
         ProviderDialect::Gemini => Dialect::Gemini,
         ProviderDialect::Ollama => Dialect::Ollama,
     };
-    let key = dialect.key_header();
-    let credential = credential(faults, key, spec.api_key.as_ref(), place.secrets);
+    check_preset(faults, spec);
+    let quirks = quirks_of(spec);
+    let key = quirks.key_header.unwrap_or(dialect.key_header());
+    let api_key = spec.api_key();
+    let credential = credential(faults, key, api_key.as_ref(), place.secrets);
     let auth = spec
         .auth
         .as_ref()
@@ -137,9 +142,11 @@ pub(super) fn compile_provider(
         &spec.outlier_detection,
         &spec.retry_budget,
     );
-    let url = spec.base_url.as_deref();
-    let url = url.unwrap_or(spec.dialect.default_base_url());
-    let url = faults.take("baseUrl", syntax::base_url(url))?;
+    let url = spec.base_url().ok_or(
+        "`baseUrl` is missing: give the URL of your own resource, such as \
+         `https://NAME.openai.azure.com/openai/v1`",
+    );
+    let url = faults.take("baseUrl", url.and_then(syntax::base_url))?;
     let tls = tls(faults, spec.tls.as_ref());
     faults.require(
         url.tls || spec.tls.is_none(),
@@ -157,10 +164,11 @@ pub(super) fn compile_provider(
         name: place.name,
         kind: BackendKind::Provider,
         dialect: Some(dialect),
+        quirks,
         base_path: url.path,
         host: Some(url.authority),
         credential,
-        api_key: spec.api_key.clone(),
+        api_key,
         auth,
         default_headers: default_headers(dialect),
         headers,
@@ -200,6 +208,7 @@ pub(super) fn compile_pool(
         name: place.name,
         kind: BackendKind::Pool,
         dialect,
+        quirks: &Quirks::NONE,
         base_path,
         host: None,
         credential,
@@ -217,6 +226,28 @@ pub(super) fn compile_pool(
         connection_pool: spec.connection_pool.clone(),
         retry_budget: spec.retry_budget.clone(),
     })
+}
+
+fn check_preset(faults: &mut Faults<'_>, spec: &ProviderSpec) {
+    let Some((preset, dialect)) = spec.preset.zip(spec.dialect) else {
+        return;
+    };
+    faults.require(
+        dialect == preset.dialect(),
+        "dialect",
+        format_args!(
+            "is not that of the preset `{}`: leave one of the two out",
+            preset.name()
+        ),
+    );
+}
+
+/// Those of the preset, wherever it is reached, else of the host.
+fn quirks_of(spec: &ProviderSpec) -> &'static Quirks {
+    match spec.preset {
+        Some(preset) => preset.quirks(),
+        None => Quirks::of_url(spec.base_url().unwrap_or_default()),
+    }
 }
 
 /// What a pool speaks; `None` if it is plain.

@@ -155,6 +155,97 @@ fn a_pool_speaks_its_dialect() {
 }
 
 #[test]
+fn a_preset_tells_what_is_not_written() {
+    let key = |name: &str| (SecretRef::Env(name.into()), Secret::from(name));
+    let secrets = [
+        "MISTRAL_API_KEY",
+        "OTHER_KEY",
+        "AZURE_OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+    ];
+    let secrets: Secrets = secrets.into_iter().map(key).collect();
+    let azure = "https://me.openai.azure.com/openai/v1";
+    let value = json!({ "providers": {
+        "1": { "preset": "mistral", "models": ["a"] },
+        "2": { "preset": "mistral", "models": ["b"], "apiKey": "${env:OTHER_KEY}",
+               "baseUrl": "http://127.0.0.1:9/v2" },
+        "3": { "preset": "azure", "models": ["c"], "baseUrl": azure },
+        "4": { "preset": "azure", "models": ["d"], "baseUrl": azure, "auth": { "azure": {} } },
+        "5": { "preset": "anthropic", "models": ["e"] },
+        "6": { "preset": "ollama", "models": ["f"] },
+        "7": { "baseUrl": "https://api.mistral.ai/v1", "models": ["g"] },
+    } });
+    let snapshot = Snapshot::compile(&resources(&value), &secrets).unwrap();
+    let told: Vec<_> = snapshot
+        .backends()
+        .iter()
+        .map(|backend| {
+            let key = backend.credential.as_ref();
+            let key = key.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+            let host = backend.host.as_ref().unwrap().to_str().unwrap();
+            (
+                host,
+                &*backend.base_path,
+                key.unwrap_or_default(),
+                backend.quirks,
+            )
+        })
+        .collect();
+    let azure = "me.openai.azure.com";
+    let bearer = |key: &str| format!("authorization: Bearer {key}");
+    let key = |header: &str, key: &str| format!("{header}: {key}");
+    let expect = [
+        (
+            "api.mistral.ai",
+            "/v1",
+            bearer("MISTRAL_API_KEY"),
+            &llm::Quirks::MISTRAL,
+        ),
+        (
+            "127.0.0.1:9",
+            "/v2",
+            bearer("OTHER_KEY"),
+            &llm::Quirks::MISTRAL,
+        ),
+        (
+            azure,
+            "/openai/v1",
+            key("api-key", "AZURE_OPENAI_API_KEY"),
+            &llm::Quirks::AZURE,
+        ),
+        (azure, "/openai/v1", String::new(), &llm::Quirks::AZURE),
+        (
+            "api.anthropic.com",
+            "/v1",
+            key("x-api-key", "ANTHROPIC_API_KEY"),
+            &llm::Quirks::NONE,
+        ),
+        ("localhost:11434", "", String::new(), &llm::Quirks::NONE),
+        (
+            "api.mistral.ai",
+            "/v1",
+            String::new(),
+            &llm::Quirks::MISTRAL,
+        ),
+    ];
+    assert_eq!(told, expect);
+}
+
+#[test]
+fn faults_of_presets_are_told() {
+    let found = violations(json!({ "providers": {
+        "a": { "preset": "azure", "apiKey": "${env:NOPE}", "models": ["a"] },
+        "b": { "preset": "gemini", "dialect": "openai", "models": ["b"] },
+    } }));
+    insta::assert_snapshot!(found, @"
+    Provider a: apiKey: the environment variable `NOPE` is not set
+    Provider a: baseUrl: `baseUrl` is missing: give the URL of your own resource, such as `https://NAME.openai.azure.com/openai/v1`
+    Provider b: dialect: `dialect` is not that of the preset `gemini`: leave one of the two out
+    Provider b: apiKey: the environment variable `GEMINI_API_KEY` is not set
+    ");
+}
+
+#[test]
 fn a_provider_speaks_its_dialect() {
     let secrets = Secrets::from([(SecretRef::Env("KEY".into()), Secret::from("sk-1"))]);
     let value = json!({ "providers": {

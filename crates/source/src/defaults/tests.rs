@@ -1,3 +1,6 @@
+use mesh::SecretRef;
+use mesh::resources::ProviderDialect;
+
 use super::*;
 
 const PORT: u16 = ListenerSpec::DEFAULT_PORT;
@@ -9,8 +12,12 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 /// Providers by name and URL, rules by name, and the notes.
 fn served(variables: &[(&str, &str)]) -> (Vec<(String, String)>, Vec<String>, Vec<String>) {
     let Defaults { resources, notes } = resources(&environment(variables), PORT).unwrap();
-    let provider =
-        |provider: Resource<ProviderSpec>| (provider.meta.name, provider.spec.base_url.unwrap());
+    let provider = |provider: Resource<ProviderSpec>| {
+        (
+            provider.meta.name,
+            provider.spec.base_url().unwrap().to_owned(),
+        )
+    };
     let rules = resources
         .routes
         .into_iter()
@@ -60,11 +67,11 @@ fn anthropic_is_asked_in_its_own_dialect_and_takes_nothing_from_others() {
         panic!("two providers")
     };
     assert_eq!(
-        (&*groq.meta.name, groq.spec.dialect),
+        (&*groq.meta.name, groq.spec.dialect()),
         ("groq", ProviderDialect::Openai)
     );
     assert_eq!(
-        (&*anthropic.meta.name, anthropic.spec.dialect),
+        (&*anthropic.meta.name, anthropic.spec.dialect()),
         ("anthropic", ProviderDialect::Anthropic)
     );
     let matches = &resources.routes[0].spec.rules[0].matches;
@@ -83,7 +90,7 @@ fn a_base_url_alone_is_a_provider_without_a_key() {
         provider.base_url.as_deref(),
         Some("http://10.0.0.1:8000/v1")
     );
-    assert_eq!(provider.api_key, None);
+    assert_eq!(provider.api_key(), None);
 }
 
 #[test]
@@ -110,10 +117,10 @@ fn no_key_is_told_with_what_to_do() {
 
 #[test]
 fn every_provider_compiles() {
-    for known in &KNOWN {
-        let defaults = resources(&environment(&[(known.key, "x")]), PORT).unwrap();
-        let secrets = [(SecretRef::Env(known.key.into()), "x".into())].into();
+    for (preset, key) in known() {
+        let defaults = resources(&environment(&[(key, "x")]), PORT).unwrap();
+        let secrets = [(SecretRef::Env(key.into()), "x".into())].into();
         let snapshot = mesh::Snapshot::compile(&defaults.resources, &secrets);
-        assert!(snapshot.is_ok(), "{}: {:?}", known.name, snapshot.err());
+        assert!(snapshot.is_ok(), "{preset:?}: {:?}", snapshot.err());
     }
 }

@@ -1,23 +1,30 @@
 //! To a chat completion request.
 
 use super::parts;
+use crate::Quirks;
 use crate::canonical::{
     Content, Dropped, Effort, Format, Message, Part, Reasoning, Request, Role, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult,
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
+mod manner;
+
+use manner::Manner;
+
 /// The name that a schema gets that has none: OpenAI demands one.
 const SCHEMA_NAME: &str = "answer";
 
-/// Writes a request.
+/// Writes a request to a server of these `quirks`.
 ///
 /// # Errors
 /// The first field that this API cannot express.
 pub(crate) fn encode_request(
     request: &Request<'_>,
+    quirks: &Quirks,
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
+    let manner = Manner::of(request, &quirks.chat);
     let mut fault = Ok(());
     let body = object(|o| {
         o.value("model", &request.model);
@@ -25,14 +32,16 @@ pub(crate) fn encode_request(
             fault = request
                 .messages
                 .iter()
-                .try_for_each(|message| write_message(message, list, dropped));
+                .try_for_each(|message| write_message(message, &manner, list, dropped));
         });
         write_tools(request, o, dropped);
-        write_sampling(request, o, dropped);
+        write_sampling(request, &manner, o, dropped);
         if request.stream {
             o.value("stream", true);
             // Whether the client wants to see it or not: tokens are counted by it.
-            o.object("stream_options", |o| o.value("include_usage", true));
+            if quirks.usage_is_asked_for() {
+                o.object("stream_options", |o| o.value("include_usage", true));
+            }
         }
     });
     for (field, _) in &request.rest {
@@ -80,10 +89,15 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, dropped: &mut Dropped)
     });
 }
 
-fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut Dropped) {
+fn write_sampling(
+    request: &Request<'_>,
+    manner: &Manner<'_>,
+    o: &mut ObjectWriter<'_>,
+    dropped: &mut Dropped,
+) {
     let value = |given: &Option<crate::canonical::Given<f64>>| given.as_ref().map(|g| g.value);
     o.maybe(
-        bound_name(request),
+        manner.bound,
         request.max_output.as_ref().map(|given| given.value),
     );
     o.maybe("temperature", value(&request.temperature));
@@ -91,28 +105,10 @@ fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut
     dropped.hint(request.top_k.as_ref());
     o.maybe("frequency_penalty", value(&request.frequency_penalty));
     o.maybe("presence_penalty", value(&request.presence_penalty));
-    o.maybe("seed", request.seed.as_ref().map(|given| given.value));
+    o.maybe(manner.seed, request.seed.as_ref().map(|given| given.value));
     o.maybe("stop", request.stop.as_ref().map(|given| &given.value));
     o.maybe("n", request.choices.as_ref().map(|given| given.value));
-    if let Some(wanted) = &request.log_probabilities {
-        o.value("logprobs", true);
-        o.maybe("top_logprobs", Some(wanted.value).filter(|top| *top > 0));
-    }
-    // Anthropic's name for what is not bought in advance.
-    let tier = request.service_tier.as_ref().map(|given| &*given.value);
-    let tier = tier.map(|tier| {
-        if tier == "standard_only" {
-            "default"
-        } else {
-            tier
-        }
-    });
-    o.maybe("service_tier", tier);
-    o.maybe_raw(
-        "metadata",
-        request.metadata.as_ref().map(|given| &*given.value),
-    );
-    o.maybe("user", request.user.as_ref().map(|given| &given.value));
+    write_hints(request, manner, o, dropped);
     if let Some(format) = &request.format {
         o.object("response_format", |o| write_format(&format.value, o));
     }
@@ -124,31 +120,29 @@ fn write_sampling(request: &Request<'_>, o: &mut ObjectWriter<'_>, dropped: &mut
     }
 }
 
-/// The field that bounds the answer. OpenAI's reasoning models refuse the older name, many other
-/// servers do not know the newer one and would let an answer run on, and none takes both. So it is the
-/// newer one if the client used it or the model is OpenAI's by its name.
-fn bound_name(request: &Request<'_>) -> &'static str {
-    const NEWER: &str = "max_completion_tokens";
-    let is_newer = request
-        .max_output
-        .as_ref()
-        .is_some_and(|bound| bound.field == NEWER);
-    if is_newer || is_openais(&request.model) {
-        NEWER
-    } else {
-        "max_tokens"
+/// What a server may refuse without the answer being another.
+fn write_hints(
+    request: &Request<'_>,
+    manner: &Manner<'_>,
+    o: &mut ObjectWriter<'_>,
+    dropped: &mut Dropped,
+) {
+    let probabilities = request.log_probabilities.as_ref();
+    if let Some(wanted) = manner.hint("logprobs", probabilities, dropped) {
+        o.value("logprobs", true);
+        o.maybe("top_logprobs", Some(wanted.value).filter(|top| *top > 0));
     }
-}
-
-/// Whether a model is one that OpenAI alone serves: `gpt-5`, `openai/o3-mini`, `ft:gpt-4o:us::1`.
-fn is_openais(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let name = name.strip_prefix("ft:").unwrap_or(name);
-    let is_series = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
-    match name.strip_prefix("gpt-") {
-        Some(rest) => !rest.starts_with("oss"),
-        None => name.starts_with("chatgpt-") || name.strip_prefix('o').is_some_and(is_series),
-    }
+    let tier = manner.hint("service_tier", request.service_tier.as_ref(), dropped);
+    // Anthropic's name for what is not bought in advance.
+    let tier = tier.map(|tier| match &*tier.value {
+        "standard_only" => "default",
+        tier => tier,
+    });
+    o.maybe("service_tier", tier);
+    let metadata = manner.hint("metadata", request.metadata.as_ref(), dropped);
+    o.maybe_raw("metadata", metadata.map(|given| &*given.value));
+    let user = manner.hint("user", request.user.as_ref(), dropped);
+    o.maybe("user", user.map(|given| &given.value));
 }
 
 /// The effort nearest to what is asked for. A bound of tokens has no counterpart here; those that
@@ -188,20 +182,22 @@ fn write_format(format: &Format<'_>, o: &mut ObjectWriter<'_>) {
 
 fn write_message(
     message: &Message<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
     match message.role {
         Role::System => write_said("system", message, list, dropped),
-        Role::Developer => write_said("developer", message, list, dropped),
-        Role::User => write_user(message, list, dropped),
-        Role::Assistant => write_assistant(message, list, dropped),
+        Role::Developer => write_said(manner.developer, message, list, dropped),
+        Role::User => write_user(message, manner, list, dropped),
+        Role::Assistant => write_assistant(message, manner, list, dropped),
     }
 }
 
 /// Results are messages of their own, directly behind the calls; what else the user says follows.
 fn write_user(
     message: &Message<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
@@ -212,7 +208,7 @@ fn write_user(
                 if part.cache.is_some() {
                     dropped.add("cache_control");
                 }
-                write_result(result, list, dropped)?;
+                write_result(result, manner, list, dropped)?;
             }
             _ => said.push(part.clone()),
         }
@@ -269,6 +265,7 @@ fn write_content(
 
 fn write_result(
     result: &ToolResult<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
@@ -289,7 +286,7 @@ fn write_result(
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", "tool");
-        o.value("tool_call_id", &result.call);
+        o.value("tool_call_id", manner.call_id(&result.call));
         if result.parts.is_empty() {
             o.value("content", "");
         } else {
@@ -301,6 +298,7 @@ fn write_result(
 
 fn write_assistant(
     message: &Message<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
@@ -339,7 +337,7 @@ fn write_assistant(
         o.maybe("refusal", Some(&refusal).filter(|text| !text.is_empty()));
         if !calls.is_empty() {
             o.list("tool_calls", |list| {
-                calls.iter().for_each(|call| write_call(call, list));
+                calls.iter().for_each(|call| write_call(call, manner, list));
             });
         }
     });
@@ -366,14 +364,14 @@ fn signed(what: &str) -> Fault {
     )
 }
 
-fn write_call(call: &ToolCall<'_>, list: &mut ListWriter<'_>) {
+fn write_call(call: &ToolCall<'_>, manner: &Manner<'_>, list: &mut ListWriter<'_>) {
     let arguments = if call.arguments.is_empty() {
         "{}"
     } else {
         &*call.arguments
     };
     list.object(|o| {
-        o.value("id", &call.id);
+        o.value("id", manner.call_id(&call.id));
         o.value("type", "function");
         o.object("function", |o| {
             o.value("name", &call.name);

@@ -1,18 +1,20 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::Quirks;
 use crate::canonical::{
     Cache, Content, Delta, Dropped, Effort, Event, Finish, Format, Media, MediaKind, Opening, Role,
     Source, StreamTerms, Thinking, ToolChoice,
 };
 
 mod fields;
+mod quirks;
 
 fn reencoded(request: &Json) -> (Json, Vec<String>) {
     let body = request.to_string();
     let mut dropped = Dropped::default();
     let decoded = decode_request(body.as_bytes()).unwrap();
-    let encoded = encode_request(&decoded, &mut dropped).unwrap();
+    let encoded = encode_request(&decoded, &Quirks::NONE, &mut dropped).unwrap();
     (
         serde_json::from_slice(&encoded).unwrap(),
         dropped.fields().to_vec(),
@@ -56,7 +58,7 @@ fn requests_survive() {
             "name": "n", "description": "d", "schema": {"type": "object"}, "strict": true,
         }},
     })));
-    survives(json!({"model": "m", "messages": [
+    survives(json!({"model": "gpt-5", "messages": [
         {"role": "system", "content": "be brief"},
         {"role": "developer", "content": "be kind"},
         {"role": "user", "name": "eve", "content": [
@@ -199,7 +201,7 @@ fn what_this_api_cannot_say_is_refused() {
             name: None,
             parts: vec![crate::canonical::Part::new(content)],
         });
-        let fault = encode_request(&request, &mut Dropped::default()).unwrap_err();
+        let fault = encode_request(&request, &Quirks::NONE, &mut Dropped::default()).unwrap_err();
         assert_eq!(fault.field, "messages");
         assert!(fault.message.contains(expect), "{fault}");
     };

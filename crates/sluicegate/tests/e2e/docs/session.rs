@@ -20,6 +20,7 @@ use crate::client::once;
 use crate::process::{Gateway, engine, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sluicegate");
+const PRESET: &str = "    preset: openai";
 const KEY: &str = "${env:OPENAI_API_KEY}";
 /// What to write when there is nothing else to do: commands that no test needs to run.
 const OTHER_COMMANDS: [&str; 3] = [
@@ -156,6 +157,8 @@ impl Session {
     /// A configuration with the ports of this session.
     fn substituted(&self, text: &str) -> String {
         let key = format!("${{file:{}}}", self.directory.path().join("key").display());
+        // A preset's key is in the environment, which is that of the tests.
+        let text = text.replace(PRESET, &format!("{PRESET}\n    apiKey: {key}"));
         let mut text = text.replace("127.0.0.1:8080", "LISTEN").replace(KEY, &key);
         for (port, engine) in &self.engines {
             text = text.replace(&format!("127.0.0.1:{port}"), &engine.addr().to_string());

@@ -65,7 +65,7 @@ fn media_without_a_place_for_their_name_say_so() {
         parts: vec![crate::canonical::Part::new(part)],
     });
     let mut dropped = Dropped::default();
-    encode_request(&request, &mut dropped).unwrap();
+    encode_request(&request, &Quirks::NONE, &mut dropped).unwrap();
     assert_eq!(dropped.fields(), ["title", "detail"]);
 }
 

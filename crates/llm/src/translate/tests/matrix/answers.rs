@@ -14,7 +14,7 @@ fn an_answer_of_every_form_is_written_in_every_other() {
         let Some(said) = case.of(from).cloned() else {
             return Ok(());
         };
-        let pair = Pair { client, upstream };
+        let pair = Pair::new(client, upstream);
         let body = said["answer"].to_string();
         let translated = pair
             .answer(body.as_bytes(), 7)
@@ -33,7 +33,7 @@ fn a_stream_of_every_form_is_written_in_every_other() {
         };
         let bytes = written(upstream, &said["stream"]);
         let source = read(upstream, &bytes);
-        let pair = Pair { client, upstream };
+        let pair = Pair::new(client, upstream);
         let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, 7);
         let mut out = Vec::new();
         for piece in bytes.chunks(7) {

@@ -18,7 +18,7 @@ fn cell(case: &mut Case, (from, client): Named, (to, upstream): Named) -> Result
         return Ok(());
     };
     let exception = case.exception(from, to);
-    let pair = Pair { client, upstream };
+    let pair = Pair::new(client, upstream);
     let translated = match pair.request(ASKED, said.to_string().as_bytes(), Some("m")) {
         Ok(translated) => translated,
         Err(fault) if exception["refused"] == *fault.field => return Ok(()),

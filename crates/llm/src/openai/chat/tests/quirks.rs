@@ -1,0 +1,80 @@
+//! What is said otherwise to some servers.
+
+use super::*;
+
+fn said_to(quirks: &Quirks, request: &Json) -> (Json, Vec<String>) {
+    let body = request.to_string();
+    let mut dropped = Dropped::default();
+    let decoded = decode_request(body.as_bytes()).unwrap();
+    let encoded = encode_request(&decoded, quirks, &mut dropped).unwrap();
+    (
+        serde_json::from_slice(&encoded).unwrap(),
+        dropped.fields().to_vec(),
+    )
+}
+
+#[test]
+fn developers_speak_as_the_system_where_their_role_is_not_known() {
+    let check = |model: &str, quirks, role: &str| {
+        let request = json!({"model": model, "messages": [{"role": "developer", "content": "x"}]});
+        assert_eq!(
+            said_to(quirks, &request).0["messages"][0]["role"],
+            role,
+            "{model}"
+        );
+    };
+    check("llama", &Quirks::NONE, "system");
+    check("openai/gpt-5", &Quirks::NONE, "developer");
+    check("my-deployment", &Quirks::AZURE, "developer");
+    check("mistral-large", &Quirks::MISTRAL, "system");
+}
+
+#[test]
+fn the_bound_of_the_answer_has_the_name_that_the_server_knows() {
+    let check = |field: &str, quirks, expect: &str| {
+        let mut request = ask(json!({}));
+        request[field] = 5.into();
+        let said = said_to(quirks, &request).0;
+        let names = ["max_tokens", "max_completion_tokens"];
+        let names: Vec<_> = names
+            .iter()
+            .filter(|name| said.get(name).is_some())
+            .collect();
+        assert_eq!(names, [&expect], "{field}");
+    };
+    check("max_tokens", &Quirks::NONE, "max_tokens");
+    check(
+        "max_completion_tokens",
+        &Quirks::NONE,
+        "max_completion_tokens",
+    );
+    check("max_tokens", &Quirks::AZURE, "max_completion_tokens");
+    check("max_completion_tokens", &Quirks::MISTRAL, "max_tokens");
+}
+
+#[test]
+fn mistral_gets_nothing_that_it_refuses() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let request = json!({
+        "model": "mistral-large", "stream": true, "seed": 7, "user": "u", "logprobs": true,
+        "service_tier": "flex", "metadata": {"a": "b"},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": null, "tool_calls": [call("call_abcdef"), call("D681PevKs")]},
+            {"role": "tool", "tool_call_id": "call_abcdef", "content": "1"},
+            {"role": "tool", "tool_call_id": "D681PevKs", "content": "2"},
+        ],
+    });
+    let (said, dropped) = said_to(&Quirks::MISTRAL, &request);
+    let fields: Vec<_> = said.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["model", "messages", "random_seed", "stream"]);
+    assert_eq!(dropped, ["logprobs", "service_tier", "metadata", "user"]);
+    let id = said["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(
+        id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()),
+        "{id}"
+    );
+    assert_eq!(said["messages"][2]["tool_call_id"], id);
+    assert_eq!(said["messages"][1]["tool_calls"][1]["id"], "D681PevKs");
+    assert_eq!(said["messages"][3]["tool_call_id"], "D681PevKs");
+}

@@ -1,0 +1,119 @@
+//! Where servers of one dialect differ, as data.
+//!
+//! Half of the industry speaks OpenAI's chat completions, each host with a field that it refuses or a
+//! header of its own. What is said here is about hosts whose documentation says so; a server that is
+//! not known is asked in the way that most understand.
+
+#[cfg(test)]
+mod tests;
+
+use crate::KeyHeader;
+
+/// Where a server differs from others of its dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quirks {
+    /// Header that carries the key; `None`: the dialect's own.
+    pub key_header: Option<KeyHeader>,
+    /// What is known of its chat completions.
+    pub(crate) chat: ChatQuirks,
+}
+
+/// Where servers of chat completions differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChatQuirks {
+    /// Whether all its models are OpenAI's, whatever they are called: they know the role
+    /// `developer`, and `max_completion_tokens`.
+    pub(crate) is_openais: bool,
+    /// Whether a stream reports its usage only when `stream_options` asks for it.
+    pub(crate) usage_is_asked_for: bool,
+    /// Name of the field `seed`.
+    pub(crate) seed: &'static str,
+    /// Length that ids of tool calls must have, of letters and digits alone; `None`: any.
+    pub(crate) call_id_len: Option<usize>,
+    /// Hints that make it refuse a request.
+    pub(crate) unknown: &'static [&'static str],
+}
+
+impl ChatQuirks {
+    const NONE: Self = Self {
+        is_openais: false,
+        usage_is_asked_for: true,
+        seed: "seed",
+        call_id_len: None,
+        unknown: &[],
+    };
+}
+
+impl Quirks {
+    /// None that is known.
+    pub const NONE: Self = Self {
+        key_header: None,
+        chat: ChatQuirks::NONE,
+    };
+
+    /// OpenAI itself.
+    pub const OPENAI: Self = Self {
+        key_header: None,
+        chat: ChatQuirks {
+            is_openais: true,
+            ..ChatQuirks::NONE
+        },
+    };
+
+    /// Azure OpenAI: OpenAI's models under names that each customer chooses. A key is sent in
+    /// `api-key`; tokens of an identity are bearers.
+    pub const AZURE: Self = Self {
+        key_header: Some(KeyHeader {
+            name: "api-key",
+            prefix: "",
+        }),
+        chat: Self::OPENAI.chat,
+    };
+
+    /// Mistral, which refuses every field that it does not know (`extra_forbidden`), calls the seed
+    /// `random_seed`, wants ids of nine letters and digits, and reports usage unasked.
+    pub const MISTRAL: Self = Self {
+        key_header: None,
+        chat: ChatQuirks {
+            usage_is_asked_for: false,
+            seed: "random_seed",
+            call_id_len: Some(9),
+            unknown: &[
+                "user",
+                "service_tier",
+                "logprobs",
+                "top_logprobs",
+                "metadata",
+            ],
+            ..ChatQuirks::NONE
+        },
+    };
+
+    /// Those of the host in a base URL.
+    #[must_use]
+    pub fn of_url(url: &str) -> &'static Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host);
+        let host = host.to_ascii_lowercase();
+        let azure = [
+            ".openai.azure.com",
+            ".services.ai.azure.com",
+            ".cognitiveservices.azure.com",
+        ];
+        match &*host {
+            "api.openai.com" => &Self::OPENAI,
+            "api.mistral.ai" => &Self::MISTRAL,
+            host if azure.iter().any(|domain| host.ends_with(domain)) => &Self::AZURE,
+            _ => &Self::NONE,
+        }
+    }
+
+    /// Whether a stream must be asked to report its usage.
+    #[must_use]
+    pub const fn usage_is_asked_for(&self) -> bool {
+        self.chat.usage_is_asked_for
+    }
+}

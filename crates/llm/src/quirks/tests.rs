@@ -1,0 +1,15 @@
+use super::*;
+
+#[test]
+fn hosts_are_known_by_their_urls() {
+    let check = |url: &str, expect: &Quirks| assert_eq!(Quirks::of_url(url), expect, "{url}");
+    check("https://api.openai.com/v1", &Quirks::OPENAI);
+    check("https://API.OpenAI.com:443/v1", &Quirks::OPENAI);
+    check("https://me.openai.azure.com/openai/v1", &Quirks::AZURE);
+    check("https://me.services.ai.azure.com/openai/v1", &Quirks::AZURE);
+    check("https://api.mistral.ai/v1", &Quirks::MISTRAL);
+    check("https://openai.azure.com.evil.test/v1", &Quirks::NONE);
+    check("https://evil.test/api.openai.com", &Quirks::NONE);
+    check("http://[::1]:8000/v1", &Quirks::NONE);
+    check("", &Quirks::NONE);
+}
