@@ -14,7 +14,7 @@ use http::response::Parts;
 use http::{Response, StatusCode, Uri};
 use llm::response::UpstreamError;
 use llm::translate::{
-    Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Way,
+    Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Unsaid, Way,
 };
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
@@ -23,6 +23,7 @@ use net::budget::{BodyBudget, Reservation};
 use net::replay::ReplayError;
 use tokio::task::spawn_blocking;
 
+use crate::headers::X_REQUEST_ID;
 use crate::route::Routed;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
@@ -159,14 +160,32 @@ pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
         asked(&routed.head.uri).query,
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
-        now(),
+        unsaid(routed),
     )
 }
 
-/// The answer in the client's dialect.
-pub(crate) async fn answer(pair: Pair, body: Bytes) -> Result<TranslatedAnswer, Fault> {
-    let now = now();
-    aside(body.len(), LONG, move || pair.answer(&body, now)).await
+/// The answer to `routed` in the client's dialect.
+pub(crate) async fn answer(
+    pair: Pair,
+    routed: &Routed,
+    body: Bytes,
+) -> Result<TranslatedAnswer, Fault> {
+    let unsaid = unsaid(routed);
+    aside(body.len(), LONG, move || pair.answer(&body, &unsaid)).await
+}
+
+/// The id of the request does for that of an answer which has none.
+fn unsaid(routed: &Routed) -> Unsaid {
+    let id = routed.head.headers.get(X_REQUEST_ID);
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let model = routed
+        .prompt()
+        .and_then(|prompt| prompt.scan.model.as_ref());
+    Unsaid {
+        id: id.to_owned(),
+        model: model.map(|model| model.value.clone()).unwrap_or_default(),
+        created: now(),
+    }
 }
 
 /// Makes the head of an answer fit a body that has been written anew.

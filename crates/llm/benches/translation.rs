@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use divan::{Bencher, black_box, counter::ItemsCount};
-use llm::translate::{Asked, Pair, StreamTranslator, Way};
+use llm::translate::{Asked, Pair, StreamTranslator, Unsaid, Way};
 use llm::{Api, Dialect};
 use serde_json::Value;
 
@@ -58,7 +58,10 @@ fn request_by_serde(bencher: Bencher) {
 #[divan::bench]
 fn answer(bencher: Bencher) {
     let (pair, body) = (pair("/v1/messages", Dialect::OpenAi), completion());
-    bencher.bench_local(|| pair.answer(black_box(body.as_bytes()), 1).unwrap());
+    bencher.bench_local(|| {
+        pair.answer(black_box(body.as_bytes()), &Unsaid::default())
+            .unwrap()
+    });
 }
 
 #[divan::bench]
@@ -73,7 +76,7 @@ fn stream(bencher: Bencher) {
     let pair = pair("/v1/messages", Dialect::OpenAi);
     let frame = Bytes::from(format!("data: {}\n\n", chunk()));
     bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
-        let mut translator = StreamTranslator::new(pair, None, 1, false, 1);
+        let mut translator = StreamTranslator::new(pair, None, 1, false, Unsaid::default());
         let mut out = Vec::new();
         for _ in 0..CHUNKS {
             out.clear();

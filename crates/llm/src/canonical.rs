@@ -13,12 +13,14 @@
 use crate::wire::cut;
 
 mod calls;
+mod conversation;
 mod event;
 mod request;
 mod response;
 mod token;
 
 pub(crate) use calls::tell_apart;
+pub(crate) use conversation::{Conversation, Takes, is_said};
 pub(crate) use event::{Delta, Event, Opening, StreamTerms};
 pub(crate) use request::{
     Cache, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,

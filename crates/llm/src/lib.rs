@@ -11,6 +11,7 @@
 
 mod anthropic;
 pub mod api;
+mod base64;
 mod canonical;
 pub mod digest;
 pub mod error;

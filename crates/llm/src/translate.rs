@@ -64,6 +64,18 @@ pub struct TranslatedAnswer {
     pub usage: Option<Usage>,
 }
 
+/// What is said of an answer where its upstream does not: some tell neither who answers nor when, and
+/// clients of others count on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unsaid {
+    /// Its id.
+    pub id: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// When it was made, in seconds since the Unix epoch.
+    pub created: u64,
+}
+
 /// How a client's request gets to a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -204,16 +216,23 @@ impl Pair {
         })
     }
 
-    /// Translates a plain answer. `now`, in seconds since the Unix epoch, is when it was made if it
-    /// does not say.
+    /// Translates a plain answer.
     ///
     /// # Errors
     /// If it is not an answer of the upstream's API.
-    pub fn answer(self, body: &[u8], now: u64) -> Result<TranslatedAnswer, Fault> {
-        let response = self.upstream.decode_response(body)?;
+    pub fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
+        let mut response = self.upstream.decode_response(body)?;
+        let model = Some(response.model.to_string()).filter(|model| !model.is_empty());
+        if response.id.is_empty() {
+            response.id = Cow::Borrowed(&unsaid.id);
+        }
+        if model.is_none() {
+            response.model = Cow::Borrowed(&unsaid.model);
+        }
+        let body = self.client.encode_response(&response, unsaid.created);
         Ok(TranslatedAnswer {
-            body: self.client.encode_response(&response, now).into(),
-            model: Some(response.model.to_string()).filter(|model| !model.is_empty()),
+            body: body.into(),
+            model,
             usage: response.usage,
         })
     }

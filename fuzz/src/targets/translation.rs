@@ -4,12 +4,11 @@
 use crate::split::splits;
 use bytes::Bytes;
 use llm::response::StreamReport;
-use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Way};
+use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Unsaid, Way};
 use llm::{Api, Dialect};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-const NOW: u64 = 1;
 /// What the URL of a request says, for dialects that name the model there.
 const ASKED: Asked<'static> = Asked {
     path: "/v1beta/models/m:generateContent",
@@ -49,7 +48,7 @@ pub(crate) fn whole(data: &[u8]) {
                 .expect("as before");
             assert_eq!(again, request);
         }
-        if let Ok(answer) = pair.answer(data, NOW) {
+        if let Ok(answer) = pair.answer(data, &Unsaid::default()) {
             assert!(json(&answer.body).is_none_or(|body| body.is_object()));
         }
     }
@@ -85,7 +84,7 @@ pub(crate) fn stream(data: &[u8]) {
 type Seen = Result<(String, &'static str, StreamReport), BadStream>;
 
 fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
-    let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, NOW);
+    let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, Unsaid::default());
     let mut out = Vec::new();
     for piece in pieces {
         translator.feed(Bytes::copy_from_slice(piece), &mut out)?;

@@ -79,7 +79,7 @@ pub(crate) async fn until_begun(
             stream(tap, body, most_held(routed)).await
         }
         (Tap::Plain(_), _) if !is_json(head) => Err(Broken::Protocol),
-        (Tap::Plain(_), Some(pair)) => translated(pair, head, body).await,
+        (Tap::Plain(_), Some(pair)) => translated(pair, routed, head, body).await,
         (tap @ Tap::Plain(_), None) => plain(tap, body).await,
         (tap, Some(pair)) if routed.prompt().is_some() => {
             translated_error(pair, routed, head, body, tap).await
@@ -164,9 +164,14 @@ async fn plain(mut tap: Tap, mut body: UpstreamBody) -> Result<Held, Broken> {
 }
 
 /// A plain answer in another dialect is written anew when all of it is there.
-async fn translated(pair: Pair, head: &mut Parts, body: UpstreamBody) -> Result<Held, Broken> {
+async fn translated(
+    pair: Pair,
+    routed: &Routed,
+    head: &mut Parts,
+    body: UpstreamBody,
+) -> Result<Held, Broken> {
     let body = gather(body, MAX_TRANSLATED).await?;
-    let answer = translation::answer(pair, body).await;
+    let answer = translation::answer(pair, routed, body).await;
     let answer = answer.map_err(|fault| {
         tracing::debug!(%fault, "answer is not one of its API");
         Broken::Protocol

@@ -7,7 +7,6 @@
 //! while the model's include it. Blocks of an answer have no choice above them: there is one answer.
 //! And a call's arguments are an object, not its text, so text that is none has to be wrapped.
 
-mod conversation;
 mod decode_request;
 mod decode_response;
 mod decode_stream;
@@ -194,11 +193,6 @@ fn write_usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
     }
 }
 
-/// Whether a text says something: the API refuses blocks of text that are blank.
-fn is_said(text: &str) -> bool {
-    !text.trim().is_empty()
-}
-
 fn write_text(list: &mut ListWriter<'_>, text: &str) {
     list.object(|o| {
         o.value("type", "text");
@@ -206,16 +200,10 @@ fn write_text(list: &mut ListWriter<'_>, text: &str) {
     });
 }
 
-/// The proof of reasoning. An empty one is none: encoders write that where they have no proof.
-fn signature<'r>(reasoning: &'r Reasoning<'_>) -> Option<&'r str> {
-    let signature = reasoning.signature.as_deref();
-    signature.filter(|signature| !signature.is_empty())
-}
-
 /// Writes the blocks of reasoning: with a proof, or readable for the provider alone; `unproven` text
 /// too if the reader is a client and not the API.
 fn write_reasoning(list: &mut ListWriter<'_>, reasoning: &Reasoning<'_>, unproven: bool) {
-    let proof = signature(reasoning);
+    let proof = reasoning.proof();
     if proof.is_some() || (unproven && reasoning.text.is_some()) {
         list.object(|o| {
             o.value("type", "thinking");
@@ -242,7 +230,7 @@ fn write_call(o: &mut ObjectWriter<'_>, id: &str, call: &ToolCall<'_>) {
 /// A call's arguments as an object. What a model wrote that is none is wrapped the way that
 /// Anthropic's documentation has it for broken arguments, so that neither is anything lost nor does a
 /// tool run with arguments that nobody gave.
-fn arguments(text: &str) -> Cow<'_, str> {
+pub(crate) fn arguments(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if matches!(text, "" | "null") {
         return Cow::Borrowed("{}");

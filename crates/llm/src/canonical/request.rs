@@ -190,6 +190,13 @@ pub(crate) struct Reasoning<'a> {
     pub(crate) redacted: Option<Cow<'a, str>>,
 }
 
+impl Reasoning<'_> {
+    /// The proof. An empty one is none: encoders write that where they have no proof.
+    pub(crate) fn proof(&self) -> Option<&str> {
+        self.signature.as_deref().filter(|proof| !proof.is_empty())
+    }
+}
+
 /// Something that the model may call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tool<'a> {

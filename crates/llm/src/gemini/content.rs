@@ -32,6 +32,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use crate::base64;
+
 use crate::canonical::{MediaKind, Reasoning};
 use crate::wire::{Fault, Object, Value};
 
@@ -131,42 +133,6 @@ fn items<'a>(
     }
 }
 
-/// Bytes in base64, in the alphabet and with the padding that all APIs read.
-fn standard_base64(text: Cow<'_, str>) -> Cow<'_, str> {
-    if memchr2(b'-', b'_', text.as_bytes()).is_none() && text.len().is_multiple_of(4) {
-        return text;
-    }
-    let mut standard = text.replace('-', "+").replace('_', "/");
-    while !standard.len().is_multiple_of(4) {
-        standard.push('=');
-    }
-    Cow::Owned(standard)
-}
-
-/// Writes bytes in base64.
-fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |index| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let digits = [bits >> 18, bits >> 12, bits >> 6, bits].map(base64_digit);
-        let digits = digits.into_iter().enumerate();
-        out.extend(digits.map(|(at, digit)| if at > group.len() { '=' } else { digit }));
-    }
-    out
-}
-
-fn base64_digit(bits: u32) -> char {
-    let sextet = (bits & 0x3F) as u8;
-    char::from(match sextet {
-        0..26 => b'A' + sextet,
-        26..52 => b'a' + (sextet - 26),
-        52..62 => b'0' + (sextet - 52),
-        62 => b'+',
-        _ => b'/',
-    })
-}
-
 /// What a `thoughtSignature` holds: a signature, or thoughts that are readable for their provider
 /// alone.
 ///
@@ -183,7 +149,7 @@ const REDACTED_URL_SAFE: &str = "redactedUrlSafe0";
 
 impl<'a> Proof<'a> {
     fn read(signature: Cow<'a, str>) -> Self {
-        let signature = standard_base64(signature);
+        let signature = base64::standard(signature);
         if let Some(data) = signature.strip_prefix(REDACTED_URL_SAFE) {
             return Self::Redacted(Cow::Owned(data.replace('+', "-").replace('/', "_")));
         }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::Pair;
 use super::form::{StreamDecoder, StreamEncoder};
+use super::{Pair, Unsaid};
 use crate::canonical::{Event, Opening, StreamTerms};
 use crate::frames::{BadFrame, Decoder, Frame};
 use crate::response::{Ended, StreamReport, UpstreamError, Usage};
@@ -33,6 +33,7 @@ pub struct StreamTranslator {
 /// What is written of a stream and noted of it.
 #[derive(Debug)]
 struct Writer {
+    unsaid: Unsaid,
     encoder: StreamEncoder,
     out: Vec<u8>,
     begun: bool,
@@ -48,14 +49,15 @@ struct Writer {
 
 impl StreamTranslator {
     /// Begins a stream of so many answers (0 counts as 1) to a request with this query. `usage`: the
-    /// client has asked to see it. `now`, in seconds since the Unix epoch, is when the answer was made
-    /// if it does not say.
+    /// client has asked to see it.
     #[must_use]
-    pub fn new(pair: Pair, query: Option<&str>, choices: u64, usage: bool, now: u64) -> Self {
+    pub fn new(pair: Pair, query: Option<&str>, choices: u64, usage: bool, unsaid: Unsaid) -> Self {
+        let now = unsaid.created;
         Self {
             frames: Decoder::new(pair.upstream().dialect.framing(), DEFAULT_MAX_FRAME),
             decoder: pair.upstream.stream_decoder(),
             writer: Writer {
+                unsaid,
                 encoder: pair
                     .client
                     .stream_encoder(query, StreamTerms { usage, now }),
@@ -162,6 +164,10 @@ impl StreamTranslator {
     }
 }
 
+fn said_or<'s>(said: &'s str, unsaid: &'s str) -> &'s str {
+    if said.is_empty() { unsaid } else { said }
+}
+
 fn translate(decoder: &mut StreamDecoder, writer: &mut Writer, frame: &Frame) -> Result<(), Fault> {
     let Some(data) = frame.data() else {
         return Ok(());
@@ -189,7 +195,17 @@ impl Writer {
             Event::Error(error) => self.error = Some(error.clone()),
             _ => {}
         }
-        self.encoder.event(event, &mut self.out);
+        match event {
+            Event::Start { id, model, created } if id.is_empty() || model.is_empty() => {
+                let whole = Event::Start {
+                    id: said_or(id, &self.unsaid.id).into(),
+                    model: said_or(model, &self.unsaid.model).into(),
+                    created: *created,
+                };
+                self.encoder.event(&whole, &mut self.out);
+            }
+            event => self.encoder.event(event, &mut self.out),
+        }
     }
 
     const fn is_complete(&self) -> bool {

@@ -10,6 +10,14 @@ mod responses;
 const CHAT: Api = Api::CHAT_COMPLETIONS;
 const MESSAGES: Api = Api::MESSAGES;
 
+fn unsaid() -> Unsaid {
+    Unsaid {
+        id: "a1".into(),
+        model: "m".into(),
+        created: 7,
+    }
+}
+
 fn pair(client: Api, dialect: Dialect) -> Pair {
     match Way::of(client, dialect) {
         Some(Way::Translated(pair)) => pair,
@@ -34,16 +42,42 @@ fn refused(client: Api, to: Dialect, body: &Value) -> String {
     fault.unwrap_err().field
 }
 
+#[test]
+fn what_an_upstream_leaves_unsaid_is_said() {
+    let body =
+        json!({"model": "", "message": {"role": "assistant", "content": "Hi"}, "done": true});
+    let said = answer(CHAT, Dialect::Ollama, &body);
+    assert_eq!(
+        (&said["id"], &said["model"], &said["created"]),
+        (&json!("a1"), &json!("m"), &json!(7))
+    );
+    let mut translator =
+        StreamTranslator::new(pair(CHAT, Dialect::Ollama), None, 1, true, unsaid());
+    let mut out = Vec::new();
+    translator
+        .feed(format!("{body}\n").into(), &mut out)
+        .unwrap();
+    let told = String::from_utf8(out.concat()).unwrap();
+    assert!(
+        told.starts_with(
+            r#"data: {"id":"a1","object":"chat.completion.chunk","created":7,"model":"m""#
+        ),
+        "{told}"
+    );
+}
+
 fn answer(client: Api, from: Dialect, body: &Value) -> Value {
     let between = pair(client, from);
-    let answer = between.answer(body.to_string().as_bytes(), 7).unwrap();
+    let answer = between
+        .answer(body.to_string().as_bytes(), &unsaid())
+        .unwrap();
     serde_json::from_slice(&answer.body).unwrap()
 }
 
 /// A stream's bytes, fed in pieces of `cut` bytes, and what it reported.
 fn stream(client: Api, from: Dialect, events: &str, cut: usize) -> (String, StreamReport) {
     let between = pair(client, from);
-    let mut translator = StreamTranslator::new(between, None, 1, true, 7);
+    let mut translator = StreamTranslator::new(between, None, 1, true, unsaid());
     let mut out = Vec::new();
     for piece in events.as_bytes().chunks(cut) {
         translator
@@ -524,8 +558,13 @@ fn log_probabilities_are_streamed() {
     ];
     let chat = chat.iter().map(|chunk| format!("data: {chunk}\n\n"));
     let chat = chat.collect::<String>() + "data: [DONE]\n\n";
-    let mut translator =
-        StreamTranslator::new(pair(GENERATE, Dialect::OpenAi), Some("alt=sse"), 1, true, 7);
+    let mut translator = StreamTranslator::new(
+        pair(GENERATE, Dialect::OpenAi),
+        Some("alt=sse"),
+        1,
+        true,
+        unsaid(),
+    );
     let mut out = Vec::new();
     translator.feed(chat.into(), &mut out).unwrap();
     translator.finish(&mut out);

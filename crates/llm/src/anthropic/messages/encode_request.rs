@@ -6,14 +6,24 @@
 use std::borrow::Cow;
 
 use crate::canonical::{
-    Cache, Content, Dropped, Format, Media, MediaKind, Part, Request, Source, Tool, ToolChoice,
-    ToolResult,
+    Cache, Content, Conversation, Dropped, Format, Media, MediaKind, Part, Request, Source, Takes,
+    Tool, ToolChoice, ToolResult, is_said,
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
-use super::conversation::Conversation;
 use super::depth::{Depth, Sampling};
-use super::{is_said, write_call, write_reasoning};
+use super::{write_call, write_reasoning};
+
+/// What the API takes of media: nothing that was uploaded to another provider.
+const TAKES: Takes = Takes {
+    whose: "Anthropic's models",
+    medium: |media| match (media.kind, &media.source) {
+        (_, Source::File(_)) => false,
+        (MediaKind::Image, Source::Text(_)) | (MediaKind::Audio | MediaKind::Video, _) => false,
+        (MediaKind::Document, Source::Base64 { media_type, .. }) => media_type == "application/pdf",
+        (MediaKind::Image | MediaKind::Document, _) => true,
+    },
+};
 
 /// Writes the body of a request.
 ///
@@ -24,7 +34,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     refuse(request)?;
-    let conversation = Conversation::of(&request.messages, dropped)?;
+    let conversation = Conversation::of(&request.messages, TAKES, dropped)?;
     let schema = schema(request, dropped)?;
     let choice = choice(request)?;
     let forced = choice.as_ref().is_some_and(|choice| is_forced(choice.tool));

@@ -1,9 +1,9 @@
 //! Writing an answer.
 
-use crate::canonical::{Content, Part, Response};
+use crate::canonical::{Content, Part, Response, is_said};
 use crate::wire::{ListWriter, object};
 
-use super::{Holds, is_said, stop_reason, write_call, write_reasoning, write_text, write_usage};
+use super::{Holds, stop_reason, write_call, write_reasoning, write_text, write_usage};
 
 /// Writes the body of an answer: of the first choice, since this API has no other. It does not tell
 /// when an answer was made.

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Proof, Proto, is_uploaded, items, kind_of, media_type_of, schema::json_schema, standard_base64,
-};
+use super::{Proof, Proto, is_uploaded, items, kind_of, media_type_of, schema::json_schema};
+use crate::base64;
 use crate::canonical::{
     Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -315,7 +314,7 @@ fn media<'a>(fields: &mut Proto<'a, '_>) -> Result<Media<'a>, Fault> {
         return fields.require("inlineData", |value| {
             let mut blob = Proto::read(value)?;
             let media_type = blob.require_text("mimeType")?;
-            let data = standard_base64(blob.require_text("data")?);
+            let data = base64::standard(blob.require_text("data")?);
             let name = blob.text("displayName")?;
             blob.finish()?;
             Ok(Media {

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use self::generation::{WITH_LEVELS, generation, generation_of, has_generation, seed};
 use super::piece::{Answer, Blob, Piece, is_json_object, piece_of_call};
-use super::{base64, is_known_video, is_uploaded, media_type_of};
+use super::{is_known_video, is_uploaded, media_type_of};
+use crate::base64;
 use crate::canonical::{
     Content, Dropped, Effort, Format, Media, Message, Part, Reasoning, Request, Role, Source,
     Thinking, Tool, ToolChoice, ToolResult,
@@ -288,7 +289,7 @@ fn medium<'r>(media: &'r Media<'_>, dropped: &mut Dropped) -> Result<Piece<'r>, 
         })),
         Source::Text(text) => Ok(Piece::Inline(Blob {
             media_type: "text/plain",
-            data: Cow::Owned(base64(text.as_bytes())),
+            data: Cow::Owned(base64::encode(text.as_bytes())),
         })),
         Source::File(uri) if !is_uploaded(uri) => {
             let kind = media.kind.name();

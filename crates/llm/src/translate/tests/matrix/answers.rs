@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::super::StreamTranslator;
+use super::super::{StreamTranslator, unsaid};
 use super::told::{Telling, Told};
 use super::{Case, FORMS, Form, Pair, patched};
 use crate::frames::Decoder;
@@ -17,7 +17,7 @@ fn an_answer_of_every_form_is_written_in_every_other() {
         let pair = Pair::new(client, upstream);
         let body = said["answer"].to_string();
         let translated = pair
-            .answer(body.as_bytes(), 7)
+            .answer(body.as_bytes(), &unsaid())
             .map_err(|fault| fault.to_string())?;
         let told = Told::whole(&client.decode_response(&translated.body).unwrap());
         let source = Told::whole(&upstream.decode_response(body.as_bytes()).unwrap());
@@ -34,7 +34,7 @@ fn a_stream_of_every_form_is_written_in_every_other() {
         let bytes = written(upstream, &said["stream"]);
         let source = read(upstream, &bytes);
         let pair = Pair::new(client, upstream);
-        let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, 7);
+        let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, unsaid());
         let mut out = Vec::new();
         for piece in bytes.chunks(7) {
             translator
