@@ -66,6 +66,8 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
             | "x-api-key"
             | "api-key"
             | "x-amz-security-token"
+            | "x-amz-date"
+            | "x-amz-content-sha256"
             | "x-goog-api-key"
     )
 }
@@ -73,7 +75,7 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 /// What only servers of the client's dialect understand: versions, features in trial, accounts.
 pub(crate) fn is_of_dialect(name: &HeaderName) -> bool {
     let name = name.as_str();
-    ["anthropic-", "openai-", "x-goog-"]
+    ["anthropic-", "openai-", "x-goog-", "x-amz", "amz-sdk-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }

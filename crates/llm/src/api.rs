@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::frames::Framing;
-use crate::{anthropic, decoded, gemini, ollama, openai};
+use crate::{anthropic, bedrock, decoded, gemini, ollama, openai};
 
 /// A family of LLM APIs with one wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub enum Dialect {
     Gemini,
     /// Ollama's own API.
     Ollama,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
 }
 
 /// How a key is sent.
@@ -41,7 +43,13 @@ impl KeyHeader {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama];
+    pub const ALL: [Self; 5] = [
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+        Self::Bedrock,
+    ];
 
     /// The dialect's name as logs and configuration spell it.
     #[must_use]
@@ -51,6 +59,7 @@ impl Dialect {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Ollama => "ollama",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -60,6 +69,7 @@ impl Dialect {
         match self {
             Self::OpenAi | Self::Anthropic | Self::Gemini => Framing::Events,
             Self::Ollama => Framing::Lines,
+            Self::Bedrock => Framing::Messages,
         }
     }
 
@@ -67,7 +77,7 @@ impl Dialect {
     #[must_use]
     pub const fn key_header(self) -> KeyHeader {
         match self {
-            Self::OpenAi | Self::Ollama => KeyHeader::BEARER,
+            Self::OpenAi | Self::Ollama | Self::Bedrock => KeyHeader::BEARER,
             Self::Anthropic => KeyHeader {
                 name: "x-api-key",
                 prefix: "",
@@ -84,7 +94,7 @@ impl Dialect {
     #[must_use]
     pub const fn default_headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenAi | Self::Gemini | Self::Ollama => &[],
+            Self::OpenAi | Self::Gemini | Self::Ollama | Self::Bedrock => &[],
             Self::Anthropic => &anthropic::DEFAULT_HEADERS,
         }
     }
@@ -186,11 +196,13 @@ impl Api {
     pub const MESSAGES: Self = Self::new(Dialect::Anthropic, Operation::ChatCompletions);
     /// Ollama's chat.
     pub const OLLAMA_CHAT: Self = Self::new(Dialect::Ollama, Operation::ChatCompletions);
+    /// Bedrock's Converse.
+    pub const CONVERSE: Self = Self::new(Dialect::Bedrock, Operation::ChatCompletions);
     /// Ollama's chat of one turn.
     pub const OLLAMA_GENERATE: Self = Self::new(Dialect::Ollama, Operation::Completions);
 
     /// Those that clients may ask.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::CHAT_COMPLETIONS,
         Self::RESPONSES,
         Self::new(Dialect::OpenAi, Operation::Completions),
@@ -217,6 +229,10 @@ impl Api {
         Self::new(Dialect::Ollama, Operation::Embeddings),
         Self::new(Dialect::Ollama, Operation::ListModels),
         Self::new(Dialect::Ollama, Operation::ShowModel),
+        Self::CONVERSE,
+        Self::new(Dialect::Bedrock, Operation::CountTokens),
+        Self::new(Dialect::Bedrock, Operation::ListModels),
+        Self::new(Dialect::Bedrock, Operation::GetModel),
     ];
 
     const fn new(dialect: Dialect, operation: Operation) -> Self {
@@ -237,6 +253,7 @@ impl Api {
             .or_else(|| openai::operation(path).map(of(Dialect::OpenAi)))
             .or_else(|| anthropic::operation(path).map(of(Dialect::Anthropic)))
             .or_else(|| ollama::operation(path).map(of(Dialect::Ollama)))
+            .or_else(|| bedrock::path::operation(path).map(of(Dialect::Bedrock)))
     }
 
     /// The API that a request asks at `path` with headers of which `has_header` tells whether they
@@ -297,6 +314,7 @@ impl Api {
                 .into(),
             Dialect::Gemini => gemini::path::resource(path, model),
             Dialect::Ollama => ollama::resource(self.operation).into(),
+            Dialect::Bedrock => bedrock::path::resource(path, model),
         }
     }
 
@@ -315,6 +333,9 @@ impl Api {
             }
             (Dialect::Gemini, _) => "/v1beta/models".to_owned(),
             (Dialect::Ollama, _) => ollama::resource(self.operation).to_owned(),
+            (Dialect::Bedrock, Operation::ChatCompletions) => "/model/{model}/converse".to_owned(),
+            (Dialect::Bedrock, Operation::CountTokens) => "/model/{model}/count-tokens".to_owned(),
+            (Dialect::Bedrock, _) => bedrock::path::resource("", None).into_owned(),
             (Dialect::OpenAi | Dialect::Anthropic, _) => format!("/v1{}", self.resource("", None)),
         }
     }
@@ -325,7 +346,7 @@ impl Api {
     pub fn query(self, query: &str) -> Option<Cow<'_, str>> {
         let own: &[&str] = match self.dialect {
             Dialect::OpenAi => &["api-version"],
-            Dialect::Anthropic | Dialect::Ollama => &[],
+            Dialect::Anthropic | Dialect::Ollama | Dialect::Bedrock => &[],
             Dialect::Gemini => &["key", "$key", "access_token", "$access_token"],
         };
         let is_kept = |pair: &&str| {
@@ -351,6 +372,7 @@ impl Api {
             }
             (Dialect::OpenAi, _) => openai::deployment(path),
             (Dialect::Gemini, _) => gemini::path::model_in_path(path),
+            (Dialect::Bedrock, _) => bedrock::path::model_in_path(path),
             _ => None,
         }
     }
@@ -360,6 +382,7 @@ impl Api {
     pub fn stream_in_path(self, path: &str) -> Option<bool> {
         match self.dialect {
             Dialect::Gemini => Some(gemini::path::generation(path)?.1),
+            Dialect::Bedrock => Some(bedrock::path::conversation(path)?.1),
             Dialect::OpenAi | Dialect::Anthropic | Dialect::Ollama => None,
         }
     }

@@ -12,6 +12,7 @@
 
 use crate::wire::cut;
 
+pub(crate) mod blocks;
 mod calls;
 mod conversation;
 mod event;

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::{Api, Dialect, Operation, anthropic, gemini, ollama, openai};
+use crate::{Api, Dialect, Operation, anthropic, bedrock, gemini, ollama, openai};
 
 /// What went wrong, as far as dialects tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,6 +143,7 @@ pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
         Dialect::Anthropic => anthropic::error_body(error),
         Dialect::Gemini => gemini::error_body(error),
         Dialect::Ollama => ollama::error_body(error),
+        Dialect::Bedrock => bedrock::error_body(error),
     }
 }
 
@@ -161,6 +162,7 @@ pub fn stream_event(api: Api, error: &ApiError, number: u64) -> Bytes {
         (Dialect::Anthropic, _) => crate::sse::encode(Some("error"), &anthropic::error_body(error)),
         (Dialect::Gemini, _) => crate::sse::encode(None, &gemini::error_body(error)),
         (Dialect::Ollama, _) => ollama::error_line(error),
+        (Dialect::Bedrock, _) => bedrock::error_message(error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, gemini, ollama, openai};
+use crate::{Dialect, anthropic, bedrock, gemini, ollama, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
         Dialect::Anthropic => anthropic::model_list(models),
         Dialect::Gemini => gemini::model_list(models),
         Dialect::Ollama => ollama::model_list(models),
+        Dialect::Bedrock => bedrock::model_list(models),
     }
 }
 
@@ -34,6 +35,7 @@ pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
         Dialect::Anthropic => anthropic::model(model),
         Dialect::Gemini => gemini::model(model),
         Dialect::Ollama => ollama::model(model),
+        Dialect::Bedrock => bedrock::model(model),
     }
 }
 

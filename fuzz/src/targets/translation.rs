@@ -3,6 +3,7 @@
 
 use crate::split::splits;
 use bytes::Bytes;
+use llm::event_stream::Decoder;
 use llm::response::StreamReport;
 use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Unsaid, Way};
 use llm::{Api, Dialect};
@@ -10,31 +11,37 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// What the URL of a request says, for dialects that name the model there.
-const ASKED: Asked<'static> = Asked {
-    path: "/v1beta/models/m:generateContent",
-    query: None,
-};
+const fn asked(dialect: Dialect) -> Asked<'static> {
+    Asked {
+        path: match dialect {
+            Dialect::Bedrock => "/model/m/converse",
+            _ => "/v1beta/models/m:generateContent",
+        },
+        query: None,
+    }
+}
 
-/// Every two dialects of which one can be asked by the clients of the other.
-fn pairs() -> impl Iterator<Item = Pair> {
+/// Every two dialects of which one can be asked by the clients of the other, and how those ask.
+fn pairs() -> impl Iterator<Item = (Asked<'static>, Pair)> {
     let ways = Api::ALL
         .into_iter()
-        .flat_map(|api| Dialect::ALL.map(|dialect| Way::of(api, dialect)));
-    ways.filter_map(|way| match way {
-        Some(Way::Translated(pair)) => Some(pair),
+        .flat_map(|api| Dialect::ALL.map(|dialect| (api, Way::of(api, dialect))));
+    ways.filter_map(|(api, way)| match way {
+        Some(Way::Translated(pair)) => Some((asked(api.dialect), pair)),
         Some(Way::PassedOn | Way::Answered) | None => None,
     })
 }
 
 /// A request, and the same bytes as an answer.
 pub(crate) fn whole(data: &[u8]) {
-    for pair in pairs() {
-        if let Ok(request) = pair.request(ASKED, data, Some("theirs")) {
+    for (asked, pair) in pairs() {
+        if let Ok(request) = pair.request(asked, data, Some("theirs")) {
             let body = json(&request.body);
-            if pair.upstream().dialect == Dialect::Gemini {
-                assert!(request.resource.starts_with("/models/theirs:"));
-            } else if let Some(body) = body {
-                assert_eq!(body["model"], "theirs");
+            match (pair.upstream().dialect, body) {
+                (Dialect::Gemini, _) => assert!(request.resource.starts_with("/models/theirs:")),
+                (Dialect::Bedrock, _) => assert!(request.resource.starts_with("/model/theirs/")),
+                (_, Some(body)) => assert_eq!(body["model"], "theirs"),
+                (_, None) => {}
             }
             assert!(
                 request
@@ -44,7 +51,7 @@ pub(crate) fn whole(data: &[u8]) {
                     .all(|field| !field.is_empty())
             );
             let again = pair
-                .request(ASKED, data, Some("theirs"))
+                .request(asked, data, Some("theirs"))
                 .expect("as before");
             assert_eq!(again, request);
         }
@@ -63,25 +70,40 @@ fn json(body: &[u8]) -> Option<Value> {
 
 /// A stream.
 pub(crate) fn stream(data: &[u8]) {
-    for pair in pairs() {
+    for (_, pair) in pairs() {
         let whole = translate(pair, &[data]);
         for pieces in splits(data) {
             assert_eq!(translate(pair, &pieces), whole);
         }
-        if let Ok((text, content_type, _)) = whole {
-            let is_good = match content_type {
-                "application/x-ndjson" => is_json,
-                _ => is_frame,
-            };
-            for line in text.lines() {
-                assert!(is_good(line), "{line}");
+        if let Ok((written, content_type, _)) = whole {
+            match content_type {
+                "application/vnd.amazon.eventstream" => check_messages(written),
+                "application/x-ndjson" => check_lines(written, is_json),
+                _ => check_lines(written, is_frame),
             }
         }
     }
 }
 
+fn check_lines(written: Vec<u8>, is_good: fn(&str) -> bool) {
+    let text = String::from_utf8(written).expect("text");
+    for line in text.lines() {
+        assert!(is_good(line), "{line}");
+    }
+}
+
+fn check_messages(written: Vec<u8>) {
+    let mut decoder = Decoder::new(written.len());
+    decoder.push(written.into());
+    while let Some(message) = decoder.next_message().expect("messages") {
+        assert!(message.name().is_some());
+        serde_json::from_slice::<IgnoredAny>(&message.data()).expect("JSON");
+    }
+    assert!(!decoder.is_within_message());
+}
+
 /// What is written, as what, and what was seen.
-type Seen = Result<(String, &'static str, StreamReport), BadStream>;
+type Seen = Result<(Vec<u8>, &'static str, StreamReport), BadStream>;
 
 fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
     let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, Unsaid::default());
@@ -91,8 +113,7 @@ fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
     }
     let content_type = translator.content_type();
     let report = translator.finish(&mut out);
-    let text = String::from_utf8(out.concat()).expect("text");
-    Ok((text, content_type, report))
+    Ok((out.concat(), content_type, report))
 }
 
 fn is_json(line: &str) -> bool {

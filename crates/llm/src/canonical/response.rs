@@ -46,3 +46,22 @@ pub(crate) enum Finish<'a> {
     /// Something else, in the words of the dialect.
     Other(Cow<'a, str>),
 }
+
+impl Finish<'_> {
+    /// The same, kept beyond the text it was read from. What another dialect calls a reason that no
+    /// other knows is not kept.
+    pub(crate) fn kind(&self) -> Finish<'static> {
+        match self {
+            Self::Stop | Self::Other(_) => Finish::Stop,
+            Self::StopSequence(sequence) => {
+                let sequence = sequence.as_deref();
+                Finish::StopSequence(sequence.map(|sequence| sequence.to_owned().into()))
+            }
+            Self::Length => Finish::Length,
+            Self::ToolCalls => Finish::ToolCalls,
+            Self::Refusal => Finish::Refusal,
+            Self::ContentFilter => Finish::ContentFilter,
+            Self::Pause => Finish::Pause,
+        }
+    }
+}

@@ -85,7 +85,7 @@ impl PlainTap {
         Plain {
             usage: self.shape.usage(usage.as_deref(), other.as_deref()),
             model: model.and_then(|raw| serde_json::from_slice(&raw).ok()),
-            error: error.and_then(|raw| self.shape.error(&raw)),
+            error: self.shape.error(error.as_deref(), other.as_deref()),
             complete,
         }
     }
@@ -97,12 +97,14 @@ const ARRAY: (&[u8], &[u8]) = (b"{\"\":", b"}");
 /// No name: what is found under it is not read.
 const NONE: &[u8] = b"";
 
-/// The names of the usage, the model, the error, and of a second part of the usage.
+/// The names of the usage, the model, the error, and of a second part of the usage or the error.
 const fn wanted(dialect: Dialect) -> [&'static [u8]; 4] {
     match dialect {
         Dialect::OpenAi | Dialect::Anthropic => [b"usage", b"model", b"error", NONE],
         Dialect::Gemini => [b"usageMetadata", b"modelVersion", b"error", NONE],
         Dialect::Ollama => [b"prompt_eval_count", b"model", b"error", b"eval_count"],
+        // Some parts of AWS spell the message of an error with a capital.
+        Dialect::Bedrock => [b"usage", NONE, b"message", b"Message"],
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{EventFacts, UpstreamError, Usage};
 use crate::frames::Frame;
 use crate::openai::{media, responses};
-use crate::{Api, Dialect, Operation, anthropic, gemini, ollama, openai};
+use crate::{Api, Dialect, Operation, anthropic, bedrock, gemini, ollama, openai};
 
 /// A way to write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Shape {
     Gemini,
     /// Of Ollama's own API.
     Ollama,
+    /// Of Bedrock's Converse.
+    Bedrock,
 }
 
 impl Shape {
@@ -40,6 +42,7 @@ impl Shape {
             (Dialect::Anthropic, _) => Self::Anthropic,
             (Dialect::Gemini, _) => Self::Gemini,
             (Dialect::Ollama, _) => Self::Ollama,
+            (Dialect::Bedrock, _) => Self::Bedrock,
         }
     }
 
@@ -53,17 +56,23 @@ impl Shape {
             Self::Anthropic => anthropic::usage(raw?),
             Self::Gemini => gemini::usage(raw?),
             Self::Ollama => ollama::usage(raw, other),
+            Self::Bedrock => bedrock::usage(raw?),
         }
     }
 
-    /// Reads the `error` of a plain answer.
-    pub(super) fn error(self, raw: &[u8]) -> Option<UpstreamError> {
+    /// Reads the `error` of a plain answer, or what stands in another field for it.
+    pub(super) fn error(self, raw: Option<&[u8]>, other: Option<&[u8]>) -> Option<UpstreamError> {
+        let raw = match self {
+            Self::Bedrock => raw.or(other)?,
+            _ => raw?,
+        };
         match self {
             Self::OpenAi | Self::Responses | Self::Media | Self::Ollama => {
                 openai::upstream_error(raw)
             }
             Self::Anthropic => anthropic::upstream_error(raw),
             Self::Gemini => gemini::upstream_error(raw),
+            Self::Bedrock => bedrock::upstream_error(raw),
         }
     }
 
@@ -77,6 +86,7 @@ impl Shape {
             // Each event has figures.
             Self::Gemini => true,
             Self::Ollama => ollama::is_remarkable(data),
+            Self::Bedrock => bedrock::is_remarkable(frame.name()),
         }
     }
 
@@ -89,6 +99,7 @@ impl Shape {
             Self::Anthropic => anthropic::event_facts(data),
             Self::Gemini => gemini::event_facts(data),
             Self::Ollama => ollama::event_facts(data),
+            Self::Bedrock => bedrock::event_facts(name, data),
         }
     }
 
@@ -99,6 +110,8 @@ impl Shape {
             // Neither has an event that is not JSON.
             Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
             Self::Gemini | Self::Ollama => gemini::is_whole_event(data),
+            // Its messages tell their length.
+            Self::Bedrock => false,
         }
     }
 
@@ -115,7 +128,12 @@ impl Shape {
     pub(super) const fn end_of_stream(self) -> Option<Bytes> {
         match self {
             Self::OpenAi => Some(openai::END_OF_STREAM),
-            Self::Responses | Self::Media | Self::Anthropic | Self::Gemini | Self::Ollama => None,
+            Self::Responses
+            | Self::Media
+            | Self::Anthropic
+            | Self::Gemini
+            | Self::Ollama
+            | Self::Bedrock => None,
         }
     }
 }

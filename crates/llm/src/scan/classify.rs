@@ -157,7 +157,7 @@ impl Classifier {
                 scan.max_completion_tokens = count(spec, present, &self.text)?;
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
-            Role::Metadata | Role::GenerationConfig | Role::Options => {}
+            Role::Metadata | Role::GenerationConfig | Role::Options | Role::InferenceConfig => {}
             Role::System | Role::Instruction => scan.system = present,
             Role::Messages | Role::Contents | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
@@ -220,7 +220,7 @@ impl Classifier {
             }
             // A negative number bounds nothing.
             Inner::NumPredict => scan.max_completion_tokens = number(&self.text),
-            Inner::MaxOutputTokens | Inner::CandidateCount => {
+            Inner::MaxOutputTokens | Inner::CandidateCount | Inner::MaxTokens => {
                 let count = match token {
                     Token::Null => None,
                     _ => Some(number(&self.text).ok_or_else(|| wrong_inner(inner))?),

@@ -1,7 +1,7 @@
 //! The fields of a request that policy reads, as data.
 
 use crate::json::Token;
-use crate::{Api, Dialect, anthropic, gemini, ollama, openai};
+use crate::{Api, Dialect, anthropic, bedrock, gemini, ollama, openai};
 
 /// What an operation's request body calls the things that policy reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ impl Schema {
             Dialect::Anthropic => anthropic::schema(api.operation),
             Dialect::Gemini => gemini::schema(api.operation),
             Dialect::Ollama => ollama::schema(api.operation),
+            Dialect::Bedrock => bedrock::schema(api.operation),
         }
     }
 
@@ -67,6 +68,8 @@ pub(crate) enum Role {
     GenerationConfig,
     /// The same, of Ollama: a negative bound is none.
     Options,
+    /// The same, of Bedrock.
+    InferenceConfig,
 }
 
 /// A field that is read of a top-level object.
@@ -77,6 +80,7 @@ pub(crate) enum Inner {
     MaxOutputTokens,
     CandidateCount,
     NumPredict,
+    MaxTokens,
 }
 
 impl Inner {
@@ -88,6 +92,7 @@ impl Inner {
             Self::MaxOutputTokens => "generationConfig.maxOutputTokens",
             Self::CandidateCount => "generationConfig.candidateCount",
             Self::NumPredict => "options.num_predict",
+            Self::MaxTokens => "inferenceConfig.maxTokens",
         }
     }
 
@@ -96,7 +101,7 @@ impl Inner {
             _ if matches!(token, Token::Null) => true,
             Self::IncludeUsage => matches!(token, Token::True | Token::False),
             Self::UserId => true,
-            Self::MaxOutputTokens | Self::CandidateCount | Self::NumPredict => {
+            Self::MaxOutputTokens | Self::CandidateCount | Self::NumPredict | Self::MaxTokens => {
                 matches!(token, Token::Number)
             }
         }
@@ -107,7 +112,9 @@ impl Inner {
         match self {
             Self::IncludeUsage => "a boolean",
             Self::UserId => "a string",
-            Self::MaxOutputTokens | Self::CandidateCount => "a non-negative integer",
+            Self::MaxOutputTokens | Self::CandidateCount | Self::MaxTokens => {
+                "a non-negative integer"
+            }
             Self::NumPredict => "an integer",
         }
     }
@@ -131,7 +138,11 @@ impl Role {
             Self::User | Self::Metadata => true,
             Self::Model => matches!(token, Token::String),
             Self::Stream => matches!(token, Token::True | Token::False),
-            Self::StreamOptions | Self::Instruction | Self::GenerationConfig | Self::Options => {
+            Self::StreamOptions
+            | Self::Instruction
+            | Self::GenerationConfig
+            | Self::Options
+            | Self::InferenceConfig => {
                 matches!(token, Token::Object)
             }
             Self::Messages | Self::Contents | Self::Tools => matches!(token, Token::Array),
@@ -148,7 +159,11 @@ impl Role {
     pub(crate) const fn has_inner(self) -> bool {
         matches!(
             self,
-            Self::StreamOptions | Self::Metadata | Self::GenerationConfig | Self::Options
+            Self::StreamOptions
+                | Self::Metadata
+                | Self::GenerationConfig
+                | Self::Options
+                | Self::InferenceConfig
         )
     }
 
@@ -164,6 +179,7 @@ impl Role {
                 Some(Inner::CandidateCount)
             }
             (Self::Options, b"num_predict") => Some(Inner::NumPredict),
+            (Self::InferenceConfig, b"maxTokens") => Some(Inner::MaxTokens),
             _ => None,
         }
     }
@@ -177,7 +193,8 @@ impl Role {
             | Self::Metadata
             | Self::Instruction
             | Self::GenerationConfig
-            | Self::Options => "an object",
+            | Self::Options
+            | Self::InferenceConfig => "an object",
             Self::Messages | Self::Contents | Self::Tools => "an array",
             Self::Prompt | Self::Input | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",

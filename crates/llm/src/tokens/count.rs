@@ -3,7 +3,7 @@
 use crate::canonical::{Content, Message, Part, Request};
 use crate::translate::{Asked, Fault};
 use crate::wire::object;
-use crate::{Dialect, anthropic, gemini};
+use crate::{Dialect, anthropic, bedrock, gemini};
 
 use super::{Rate, Vocabulary};
 use crate::digest::MEDIUM_BYTES;
@@ -61,6 +61,11 @@ pub fn count(
             let model = gemini::path::model_in_path(asked.path).unwrap_or_default();
             let request = gemini::content::decode_counted(body, model.into())?;
             (request, "totalTokens")
+        }
+        Dialect::Bedrock => {
+            let model = bedrock::path::model_in_path(asked.path).unwrap_or_default();
+            let request = bedrock::converse::decode_counted(body, model.into())?;
+            (request, "inputTokens")
         }
         Dialect::OpenAi | Dialect::Ollama => {
             return Err(Fault::new("", "tokens cannot be asked for"));

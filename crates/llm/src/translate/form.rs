@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Asked;
 use crate::anthropic::messages;
+use crate::bedrock::{converse, path as bedrock};
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
 use crate::frames::Framing;
 use crate::gemini::{content, path as gemini};
@@ -22,6 +23,7 @@ pub(super) enum Form {
     GeminiContent,
     OllamaChat,
     OllamaGenerate,
+    BedrockConverse,
 }
 
 impl Form {
@@ -33,6 +35,7 @@ impl Form {
             (Dialect::Gemini, Operation::ChatCompletions) => Some(Self::GeminiContent),
             (Dialect::Ollama, Operation::ChatCompletions) => Some(Self::OllamaChat),
             (Dialect::Ollama, Operation::Completions) => Some(Self::OllamaGenerate),
+            (Dialect::Bedrock, Operation::ChatCompletions) => Some(Self::BedrockConverse),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl Form {
             Dialect::Anthropic => Self::AnthropicMessages,
             Dialect::Gemini => Self::GeminiContent,
             Dialect::Ollama => Self::OllamaChat,
+            Dialect::Bedrock => Self::BedrockConverse,
         }
     }
 
@@ -55,13 +59,14 @@ impl Form {
             Self::GeminiContent => Api::GENERATE_CONTENT,
             Self::OllamaChat => Api::OLLAMA_CHAT,
             Self::OllamaGenerate => Api::OLLAMA_GENERATE,
+            Self::BedrockConverse => Api::CONVERSE,
         }
     }
 
     /// What OpenRouter calls the proofs of reasoning of this API's provider, where it has a name.
     pub(super) const fn proofs(self) -> Option<&'static str> {
         match self {
-            Self::AnthropicMessages => Some("anthropic-claude-v1"),
+            Self::AnthropicMessages | Self::BedrockConverse => Some("anthropic-claude-v1"),
             Self::GeminiContent => Some("google-gemini-v1"),
             _ => None,
         }
@@ -77,6 +82,9 @@ impl Form {
                 return Cow::Owned(gemini::generate(&request.model, request.stream));
             }
             Self::OllamaChat | Self::OllamaGenerate => "/api/chat",
+            Self::BedrockConverse => {
+                return Cow::Owned(bedrock::converse(&request.model, request.stream));
+            }
         })
     }
 
@@ -86,7 +94,8 @@ impl Form {
             | Self::OpenAiResponses
             | Self::AnthropicMessages
             | Self::OllamaChat
-            | Self::OllamaGenerate => None,
+            | Self::OllamaGenerate
+            | Self::BedrockConverse => None,
             Self::GeminiContent => request.stream.then_some(gemini::EVENTS),
         }
     }
@@ -106,6 +115,10 @@ impl Form {
             },
             Self::OllamaChat => ollama::decode_request(body),
             Self::OllamaGenerate => ollama::decode_generate(body),
+            Self::BedrockConverse => match bedrock::conversation(asked.path) {
+                Some((model, stream)) => converse::decode_request(body, model, stream),
+                None => Err(Fault::new("model", "does not stand in the path")),
+            },
         }
     }
 
@@ -121,6 +134,7 @@ impl Form {
             Self::AnthropicMessages => messages::encode_request(request, dropped),
             Self::GeminiContent => content::encode_request(request, dropped),
             Self::OllamaChat | Self::OllamaGenerate => ollama::encode_request(request, dropped),
+            Self::BedrockConverse => converse::encode_request(request, dropped),
         }
     }
 
@@ -131,6 +145,7 @@ impl Form {
             Self::AnthropicMessages => messages::decode_response(body),
             Self::GeminiContent => content::decode_response(body),
             Self::OllamaChat | Self::OllamaGenerate => ollama::decode_response(body),
+            Self::BedrockConverse => converse::decode_response(body),
         }
     }
 
@@ -142,6 +157,7 @@ impl Form {
             Self::GeminiContent => content::encode_response(response, now),
             Self::OllamaChat => ollama::encode_response(response, Place::Chat, now),
             Self::OllamaGenerate => ollama::encode_response(response, Place::Generate, now),
+            Self::BedrockConverse => converse::encode_response(response, now),
         }
     }
 
@@ -158,6 +174,7 @@ impl Form {
             Self::OllamaChat | Self::OllamaGenerate => {
                 StreamDecoder::Ollama(ollama::StreamDecoder::default())
             }
+            Self::BedrockConverse => StreamDecoder::Bedrock(converse::StreamDecoder::default()),
         }
     }
 
@@ -185,6 +202,7 @@ impl Form {
             Self::OllamaGenerate => {
                 StreamEncoder::Ollama(ollama::StreamEncoder::new(terms, Place::Generate))
             }
+            Self::BedrockConverse => StreamEncoder::Bedrock(converse::StreamEncoder::new(terms)),
         }
     }
 }
@@ -196,6 +214,7 @@ pub(super) enum StreamDecoder {
     AnthropicMessages(messages::StreamDecoder),
     GeminiContent(content::StreamDecoder),
     Ollama(ollama::StreamDecoder),
+    Bedrock(converse::StreamDecoder),
 }
 
 impl StreamDecoder {
@@ -211,6 +230,7 @@ impl StreamDecoder {
             Self::AnthropicMessages(decoder) => decoder.event(name, data, emit),
             Self::GeminiContent(decoder) => decoder.event(name, data, emit),
             Self::Ollama(decoder) => decoder.event(name, data, emit),
+            Self::Bedrock(decoder) => decoder.event(name, data, emit),
         }
     }
 
@@ -222,6 +242,7 @@ impl StreamDecoder {
             | Self::AnthropicMessages(_)
             | Self::Ollama(_) => {}
             Self::GeminiContent(decoder) => decoder.end(emit),
+            Self::Bedrock(decoder) => decoder.end(emit),
         }
     }
 
@@ -241,6 +262,7 @@ pub(super) enum StreamEncoder {
     AnthropicMessages(messages::StreamEncoder),
     GeminiContent(content::StreamEncoder),
     Ollama(ollama::StreamEncoder),
+    Bedrock(converse::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -251,6 +273,7 @@ impl StreamEncoder {
             Self::AnthropicMessages(encoder) => encoder.event(event, out),
             Self::GeminiContent(encoder) => encoder.event(event, out),
             Self::Ollama(encoder) => encoder.event(event, out),
+            Self::Bedrock(encoder) => encoder.event(event, out),
         }
     }
 
@@ -258,6 +281,7 @@ impl StreamEncoder {
         match self {
             Self::GeminiContent(encoder) => encoder.content_type(),
             Self::Ollama(_) => Framing::Lines.content_type(),
+            Self::Bedrock(_) => Framing::Messages.content_type(),
             Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {
                 CONTENT_TYPE_EVENT_STREAM
             }
@@ -271,7 +295,8 @@ impl StreamEncoder {
             Self::OpenAiChat(_)
             | Self::AnthropicMessages(_)
             | Self::GeminiContent(_)
-            | Self::Ollama(_) => 0,
+            | Self::Ollama(_)
+            | Self::Bedrock(_) => 0,
         }
     }
 }

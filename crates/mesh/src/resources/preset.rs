@@ -52,6 +52,9 @@ pub enum Preset {
     Azure,
     /// Ollama on this machine, at `http://localhost:11434`, without a key.
     Ollama,
+    /// Amazon Bedrock, at the `baseUrl` of a region or in the region of `auth.aws`, by the key in
+    /// `AWS_BEARER_TOKEN_BEDROCK`.
+    Bedrock,
 }
 
 /// What is known of a provider.
@@ -72,7 +75,7 @@ struct Facts {
 impl Preset {
     /// All, in order of precedence as the provider of models that no other claims. Anthropic serves
     /// none but its own, and many have its key set for other programs.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Openai,
         Self::Openrouter,
         Self::Groq,
@@ -91,6 +94,7 @@ impl Preset {
         Self::Huggingface,
         Self::Azure,
         Self::Ollama,
+        Self::Bedrock,
     ];
 
     /// Its name, as it is written in a configuration.
@@ -250,6 +254,14 @@ impl Preset {
                 base_url: Some("http://localhost:11434"),
                 key: None,
                 dialect: ProviderDialect::Ollama,
+                prefixes: &[],
+                is_served_by_key: false,
+            },
+            Self::Bedrock => Facts {
+                name: "bedrock",
+                base_url: None,
+                key: Some("AWS_BEARER_TOKEN_BEDROCK"),
+                dialect: ProviderDialect::Bedrock,
                 prefixes: &[],
                 is_served_by_key: false,
             },

@@ -1,5 +1,7 @@
 //! An LLM API that somebody else runs.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,8 @@ pub struct ProviderSpec {
     /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
     /// the preset's, else that of the dialect's own service, `https://api.openai.com/v1`,
     /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`; for
-    /// `ollama`, which has no version, `http://localhost:11434`.
+    /// `ollama`, which has no version, `http://localhost:11434`; for `bedrock` that of the region of
+    /// `auth.aws`, such as `https://bedrock-runtime.eu-west-1.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Key that is sent with each request in the place of the client's. Absent: that in the
@@ -62,12 +65,23 @@ impl ProviderSpec {
     }
 
     /// URL of the API; `None` if it is missing.
-    pub fn base_url(&self) -> Option<&str> {
-        let known = || match self.preset {
+    pub fn base_url(&self) -> Option<Cow<'_, str>> {
+        if let Some(url) = &self.base_url {
+            return Some(Cow::Borrowed(url));
+        }
+        let known = match self.preset {
             Some(preset) => preset.base_url(),
-            None => Some(self.dialect().default_base_url()),
+            None => self.dialect().default_base_url(),
         };
-        self.base_url.as_deref().or_else(known)
+        known.map(Cow::Borrowed).or_else(|| self.regional_url())
+    }
+
+    /// Where Bedrock is in the region of the identity.
+    fn regional_url(&self) -> Option<Cow<'_, str>> {
+        let aws = self.auth.as_ref()?.aws.as_ref()?;
+        let region = aws.region.as_deref()?;
+        let is_bedrock = self.dialect() == ProviderDialect::Bedrock;
+        is_bedrock.then(|| format!("https://bedrock-runtime.{region}.amazonaws.com").into())
     }
 
     /// Key that is sent.
@@ -92,16 +106,19 @@ pub enum ProviderDialect {
     Gemini,
     /// Ollama's own API: chat, generate, embed and show.
     Ollama,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
 }
 
 impl ProviderDialect {
-    /// The URL of the dialect's own service.
-    pub const fn default_base_url(self) -> &'static str {
-        match self {
+    /// The URL of the dialect's own service, if it has but one.
+    pub const fn default_base_url(self) -> Option<&'static str> {
+        Some(match self {
             Self::Openai => "https://api.openai.com/v1",
             Self::Anthropic => "https://api.anthropic.com/v1",
             Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
             Self::Ollama => "http://localhost:11434",
-        }
+            Self::Bedrock => return None,
+        })
     }
 }

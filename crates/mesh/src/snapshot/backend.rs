@@ -124,6 +124,7 @@ pub(super) fn compile_provider(
         ProviderDialect::Anthropic => Dialect::Anthropic,
         ProviderDialect::Gemini => Dialect::Gemini,
         ProviderDialect::Ollama => Dialect::Ollama,
+        ProviderDialect::Bedrock => Dialect::Bedrock,
     };
     check_preset(faults, spec);
     let quirks = quirks_of(spec);
@@ -142,11 +143,11 @@ pub(super) fn compile_provider(
         &spec.outlier_detection,
         &spec.retry_budget,
     );
-    let url = spec.base_url().ok_or(
-        "`baseUrl` is missing: give the URL of your own resource, such as \
-         `https://NAME.openai.azure.com/openai/v1`",
-    );
-    let url = faults.take("baseUrl", url.and_then(syntax::base_url))?;
+    let url = match spec.base_url() {
+        Some(url) => syntax::base_url(&url),
+        None => Err(missing_url(dialect)),
+    };
+    let url = faults.take("baseUrl", url)?;
     let tls = tls(faults, spec.tls.as_ref());
     faults.require(
         url.tls || spec.tls.is_none(),
@@ -228,6 +229,19 @@ pub(super) fn compile_pool(
     })
 }
 
+const fn missing_url(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Bedrock => {
+            "`baseUrl` is missing: give that of your region, such as \
+             `https://bedrock-runtime.eu-west-1.amazonaws.com`, or the region in `auth.aws.region`"
+        }
+        _ => {
+            "`baseUrl` is missing: give the URL of your own resource, such as \
+             `https://NAME.openai.azure.com/openai/v1`"
+        }
+    }
+}
+
 fn check_preset(faults: &mut Faults<'_>, spec: &ProviderSpec) {
     let Some((preset, dialect)) = spec.preset.zip(spec.dialect) else {
         return;
@@ -246,7 +260,7 @@ fn check_preset(faults: &mut Faults<'_>, spec: &ProviderSpec) {
 fn quirks_of(spec: &ProviderSpec) -> &'static Quirks {
     match spec.preset {
         Some(preset) => preset.quirks(),
-        None => Quirks::of_url(spec.base_url().unwrap_or_default()),
+        None => Quirks::of_url(&spec.base_url().unwrap_or_default()),
     }
 }
 

@@ -174,6 +174,7 @@ fn a_preset_tells_what_is_not_written() {
         "5": { "preset": "anthropic", "models": ["e"] },
         "6": { "preset": "ollama", "models": ["f"] },
         "7": { "baseUrl": "https://api.mistral.ai/v1", "models": ["g"] },
+        "8": { "preset": "bedrock", "models": ["h"], "auth": { "aws": { "region": "eu-west-1" } } },
     } });
     let snapshot = Snapshot::compile(&resources(&value), &secrets).unwrap();
     let told: Vec<_> = snapshot
@@ -227,6 +228,12 @@ fn a_preset_tells_what_is_not_written() {
             String::new(),
             &llm::Quirks::MISTRAL,
         ),
+        (
+            "bedrock-runtime.eu-west-1.amazonaws.com",
+            "",
+            String::new(),
+            &llm::Quirks::NONE,
+        ),
     ];
     assert_eq!(told, expect);
 }
@@ -236,12 +243,14 @@ fn faults_of_presets_are_told() {
     let found = violations(json!({ "providers": {
         "a": { "preset": "azure", "apiKey": "${env:NOPE}", "models": ["a"] },
         "b": { "preset": "gemini", "dialect": "openai", "models": ["b"] },
+        "c": { "dialect": "bedrock", "models": ["c"] },
     } }));
     insta::assert_snapshot!(found, @"
     Provider a: apiKey: the environment variable `NOPE` is not set
     Provider a: baseUrl: `baseUrl` is missing: give the URL of your own resource, such as `https://NAME.openai.azure.com/openai/v1`
     Provider b: dialect: `dialect` is not that of the preset `gemini`: leave one of the two out
     Provider b: apiKey: the environment variable `GEMINI_API_KEY` is not set
+    Provider c: baseUrl: `baseUrl` is missing: give that of your region, such as `https://bedrock-runtime.eu-west-1.amazonaws.com`, or the region in `auth.aws.region`
     ");
 }
 

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
+from bedrock_provider import BedrockProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
 from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
@@ -34,6 +35,12 @@ def pool(name: str, model: str, *ports: int, **fields) -> dict:
 def provider(name: str, model: str, port: int, key: str, base: str = "/v1") -> dict:
     base_url = f"http://127.0.0.1:{port}{base}"
     return {"name": name, "dialect": name, "baseUrl": base_url, "apiKey": key, "models": [model]}
+
+
+def bedrock(port: int, key: str) -> dict:
+    claude = "anthropic.claude-sonnet-4-5"
+    models = ["nova", claude, f"{claude}-v1:0"]
+    return {**provider("bedrock", "", port, key, base=""), "models": models}
 
 
 def media(port: int, key: str) -> dict:
@@ -64,6 +71,7 @@ def mesh(tmp_path_factory):
     recorder = Recorder()
     providers = SimpleNamespace(
         anthropic=AnthropicProvider(),
+        bedrock=BedrockProvider(),
         media=MediaProvider(),
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
@@ -95,6 +103,7 @@ def mesh(tmp_path_factory):
                     provider("openai", "gpt-5", providers.openai.port, key),
                     signed(directory, "signed", recorder.port),
                     provider("ollama", "qwen", providers.ollama.port, key, base=""),
+                    bedrock(providers.bedrock.port, key),
                     media(providers.media.port, key),
                 ],
                 "routes": [

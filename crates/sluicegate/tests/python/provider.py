@@ -29,7 +29,8 @@ BREAK = object()
 
 
 class Provider:
-    """A server on a free port. `PATH` is where it is asked; `answer` decides."""
+    """A server on a free port. `PATH` is where it is asked; `answer` decides. Among the headers, `:path`
+    is the path without its query."""
 
     PATH: str
     STREAM_TYPE = "text/event-stream; charset=utf-8"
@@ -53,6 +54,9 @@ class Provider:
         self.server.server_close()
         self.thread.join()
 
+    def serves(self, path: str) -> bool:
+        return path == self.PATH
+
     def answer(self, headers: dict[str, str], body: dict):
         """The whole answer, or a list of events, each as it is written."""
         raise NotImplementedError
@@ -70,8 +74,9 @@ class Provider:
             def do_POST(self):
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                headers[":path"] = self.path.split("?")[0]
                 try:
-                    if self.path.split("?")[0] != provider.PATH:
+                    if not provider.serves(headers[":path"]):
                         raise provider.not_found(self.path)
                     try:
                         body = json.loads(raw)
@@ -106,7 +111,7 @@ class Provider:
                     if event is BREAK:
                         self.close_connection = True
                         return
-                    raw = event.encode()
+                    raw = event if isinstance(event, bytes) else event.encode()
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")

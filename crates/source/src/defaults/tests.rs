@@ -15,7 +15,7 @@ fn served(variables: &[(&str, &str)]) -> (Vec<(String, String)>, Vec<String>, Ve
     let provider = |provider: Resource<ProviderSpec>| {
         (
             provider.meta.name,
-            provider.spec.base_url().unwrap().to_owned(),
+            provider.spec.base_url().unwrap().into_owned(),
         )
     };
     let rules = resources

@@ -387,7 +387,8 @@ fn output<'a>(object: &mut Object<'a, '_>, request: &mut Request<'a>) -> Result<
     Ok(())
 }
 
-fn thinking<'a>(
+/// Reads how to think.
+pub(crate) fn thinking<'a>(
     value: Value<'a, '_>,
     rest: &mut Vec<(Cow<'a, str>, &'a str)>,
 ) -> Result<Thinking, Fault> {
@@ -410,7 +411,8 @@ fn thinking<'a>(
     Ok(thinking)
 }
 
-fn effort(value: Value<'_, '_>) -> Result<Effort, Fault> {
+/// Reads the name of an effort.
+pub(crate) fn effort(value: Value<'_, '_>) -> Result<Effort, Fault> {
     match &*value.text()? {
         "low" => Ok(Effort::Low),
         "medium" => Ok(Effort::Medium),

@@ -14,11 +14,11 @@ const LEAST_BUDGET: u64 = 1024;
 const LEAST_TOP_P_OF_THINKING: f64 = 0.95;
 
 /// How much to think, and the bound of tokens that includes the thoughts.
-pub(super) struct Depth {
+pub(crate) struct Depth {
     generation: Generation,
     mode: Option<Mode>,
     effort: Option<&'static str>,
-    pub(super) max_tokens: u64,
+    pub(crate) max_tokens: u64,
 }
 
 enum Mode {
@@ -29,7 +29,7 @@ enum Mode {
 
 impl Depth {
     /// `forced`: the model must call a tool. The API does not let it think then.
-    pub(super) fn of(request: &Request<'_>, forced: bool, dropped: &mut Dropped) -> Self {
+    pub(crate) fn of(request: &Request<'_>, forced: bool, dropped: &mut Dropped) -> Self {
         let bound = request.max_output.as_ref().map(|bound| bound.value);
         let mut depth = Self {
             generation: Generation::of(&request.model),
@@ -109,8 +109,19 @@ impl Depth {
         matches!(self.mode, Some(Mode::Adaptive | Mode::Budget(_)))
     }
 
-    /// Writes how to think, and in the same place what form the answer shall have.
-    pub(super) fn write(&self, o: &mut ObjectWriter<'_>, schema: Option<&str>) {
+    /// The bound where an API does not need one: the client's, or that of a budget for thoughts.
+    pub(crate) fn bound(&self, request: &Request<'_>) -> Option<u64> {
+        let is_needed = request.max_output.is_some() || matches!(self.mode, Some(Mode::Budget(_)));
+        is_needed.then_some(self.max_tokens)
+    }
+
+    /// The name of the effort, where one is to be made.
+    pub(crate) const fn effort(&self) -> Option<&'static str> {
+        self.effort
+    }
+
+    /// Writes how to think.
+    pub(crate) fn write_mode(&self, o: &mut ObjectWriter<'_>) {
         if let Some(mode) = &self.mode {
             o.object("thinking", |o| match mode {
                 Mode::Disabled => o.value("type", "disabled"),
@@ -126,6 +137,11 @@ impl Depth {
                 }
             });
         }
+    }
+
+    /// Writes how to think, and in the same place what form the answer shall have.
+    pub(crate) fn write(&self, o: &mut ObjectWriter<'_>, schema: Option<&str>) {
+        self.write_mode(o);
         if self.effort.is_none() && schema.is_none() {
             return;
         }
@@ -172,16 +188,16 @@ const fn effort_of(budget: u64) -> Effort {
 }
 
 /// How the next token is chosen.
-pub(super) struct Sampling {
-    temperature: Option<f64>,
-    top_p: Option<f64>,
-    top_k: Option<u64>,
+pub(crate) struct Sampling {
+    pub(crate) temperature: Option<f64>,
+    pub(crate) top_p: Option<f64>,
+    pub(crate) top_k: Option<u64>,
 }
 
 impl Sampling {
     /// Newer models refuse `temperature` and `top_p` together, the newest any of them, and thinking
     /// goes with hardly any. A value of 1 changes nothing, and many clients send it.
-    pub(super) fn of(request: &Request<'_>, depth: &Depth, dropped: &mut Dropped) -> Self {
+    pub(crate) fn of(request: &Request<'_>, depth: &Depth, dropped: &mut Dropped) -> Self {
         let thinks = depth.thinks();
         let takes_none = depth.generation == Generation::Adaptive;
         let mut sampling = Self {
@@ -214,7 +230,7 @@ impl Sampling {
         sampling
     }
 
-    pub(super) fn write(&self, o: &mut ObjectWriter<'_>) {
+    pub(crate) fn write(&self, o: &mut ObjectWriter<'_>) {
         o.maybe("temperature", self.temperature);
         o.maybe("top_p", self.top_p);
         o.maybe("top_k", self.top_k);

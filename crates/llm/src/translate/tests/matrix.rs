@@ -19,11 +19,12 @@ use super::{Form, Pair};
 use crate::{Api, Dialect};
 
 /// Each form, by its name in the files.
-const FORMS: [Named; 6] = [
+const FORMS: [Named; 7] = [
     ("chat", Form::OpenAiChat),
     ("responses", Form::OpenAiResponses),
     ("messages", Form::AnthropicMessages),
     ("content", Form::GeminiContent),
+    ("converse", Form::BedrockConverse),
     ("ollama", Form::OllamaChat),
     ("generate", Form::OllamaGenerate),
 ];

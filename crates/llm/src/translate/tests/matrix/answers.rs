@@ -4,6 +4,7 @@ use serde_json::Value;
 use super::super::{StreamTranslator, unsaid};
 use super::told::{Telling, Told};
 use super::{Case, FORMS, Form, Pair, patched};
+use crate::event_stream;
 use crate::frames::Decoder;
 use crate::response::{Ended, Usage};
 use crate::sse::DEFAULT_MAX_FRAME;
@@ -108,6 +109,9 @@ fn expected(
 
 /// A stream as its server writes it.
 fn written(form: Form, events: &Value) -> Vec<u8> {
+    if form == Form::BedrockConverse {
+        return messages(events);
+    }
     let mut text = String::new();
     for event in events.as_array().unwrap() {
         match (form, event["type"].as_str()) {
@@ -122,6 +126,22 @@ fn written(form: Form, events: &Value) -> Vec<u8> {
         text.push_str("data: [DONE]\n\n");
     }
     text.into_bytes()
+}
+
+/// Messages, each named by the one field that stands for it.
+fn messages(events: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    let events = events.as_array().unwrap().iter();
+    for (name, payload) in events.flat_map(|event| event.as_object().unwrap()) {
+        let payload = payload.to_string();
+        event_stream::encode(
+            event_stream::Kind::Event,
+            name,
+            payload.as_bytes(),
+            &mut out,
+        );
+    }
+    out
 }
 
 fn read(form: Form, bytes: &[u8]) -> Told {

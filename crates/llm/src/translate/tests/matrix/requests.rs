@@ -1,12 +1,18 @@
 use serde_json::{Value, json};
 
 use super::super::Asked;
-use super::{Case, Named, Pair, patched};
+use super::{Case, Form, Named, Pair, patched};
 
-const ASKED: Asked<'_> = Asked {
-    path: "/v1beta/models/m:generateContent",
-    query: None,
-};
+/// How a client of this form asks, of whom some say in the path what they ask for.
+fn asked(client: Form) -> Asked<'static> {
+    Asked {
+        path: match client {
+            Form::BedrockConverse => "/model/m/converse",
+            _ => "/v1beta/models/m:generateContent",
+        },
+        query: None,
+    }
+}
 
 #[test]
 fn a_request_of_every_form_is_written_in_every_other() {
@@ -19,7 +25,7 @@ fn cell(case: &mut Case, (from, client): Named, (to, upstream): Named) -> Result
     };
     let exception = case.exception(from, to);
     let pair = Pair::new(client, upstream);
-    let translated = match pair.request(ASKED, said.to_string().as_bytes(), Some("m")) {
+    let translated = match pair.request(asked(client), said.to_string().as_bytes(), Some("m")) {
         Ok(translated) => translated,
         Err(fault) if exception["refused"] == *fault.field => return Ok(()),
         Err(fault) => return Err(format!("refused: {fault}")),
