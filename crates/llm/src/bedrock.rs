@@ -1,7 +1,7 @@
 //! Amazon Bedrock's API as data and functions: paths, fields, events, errors, model lists.
 //!
 //! Clients of Converse ask any model in one form. Whom they ask stands in the path, whether they want
-//! a stream too, and streams are messages of [`event_stream`](crate::event_stream).
+//! a stream too, and streams are messages of [`event_stream`].
 
 pub(crate) mod converse;
 pub(crate) mod path;
