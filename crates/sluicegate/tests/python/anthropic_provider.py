@@ -3,6 +3,7 @@
 The rules are those of its documentation, the messages those of its answers.
 """
 
+import base64
 import hashlib
 import itertools
 import json
@@ -33,7 +34,7 @@ SOURCES = {"base64": {"media_type", "data"}, "url": {"url"}, "text": {"media_typ
 IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 THOUGHTS = ("thinking", "redacted_thinking")
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-REDACTED = "EmwKAhgBEgyREDACTED=="
+REDACTED = "EmwKAhgBEgxSRURBQ1RFRA=="
 # Calls that were made with thinking: what was thought must come back with them.
 THOUGHT_ID = "toolu_thought"
 
@@ -54,7 +55,8 @@ def demand(condition, message: str) -> None:
 
 def signature(thinking: str) -> str:
     """The proof of a thought. A thought that was changed does not fit it any more."""
-    return "Eq" + hashlib.sha256(thinking.encode()).hexdigest() + "=="
+    proof = b"\x12\xa2" + hashlib.sha256(thinking.encode()).digest()
+    return base64.b64encode(proof).decode()
 
 
 def fields(where: str, value, must: set, may: set) -> None:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
+from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
 from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
@@ -43,14 +44,20 @@ def bedrock(port: int, key: str) -> dict:
     return {**provider("bedrock", "", port, key, base=""), "models": models}
 
 
+def gemini(port: int, key: str) -> dict:
+    """Its models, but for two that are asked for by other names."""
+    models = ["gemini-3-pro", "gemini-2.5-flash", "gemini-embedding-001"]
+    return {**provider("gemini", "", port, key, base="/v1beta"), "models": models}
+
+
 def media(port: int, key: str) -> dict:
     return {"name": "media", "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key}
 
 
-def renamed(model: str, theirs: str) -> dict:
-    """A route for a model that the provider of media has under this name."""
+def renamed(model: str, theirs: str, provider: str = "media") -> dict:
+    """A route for a model that the provider has under this name."""
     matches = [{"model": {"value": model}}]
-    refs = [{"provider": "media", "model": theirs}]
+    refs = [{"provider": provider, "model": theirs}]
     return {"name": model, "rules": [{"matches": matches, "backendRefs": refs}]}
 
 
@@ -72,6 +79,7 @@ def mesh(tmp_path_factory):
     providers = SimpleNamespace(
         anthropic=AnthropicProvider(),
         bedrock=BedrockProvider(),
+        gemini=GeminiProvider(),
         media=MediaProvider(),
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
@@ -104,12 +112,15 @@ def mesh(tmp_path_factory):
                     signed(directory, "signed", recorder.port),
                     provider("ollama", "qwen", providers.ollama.port, key, base=""),
                     bedrock(providers.bedrock.port, key),
+                    gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),
                     renamed("whisper", "whisper-1"),
                     renamed("tts", "tts"),
+                    renamed("flash", "gemini-2.5-flash", "gemini"),
+                    renamed("embedder", "gemini-embedding-001", "gemini"),
                     renamed("omni-moderation-latest", "omni-moderation-latest"),
                 ],
             }

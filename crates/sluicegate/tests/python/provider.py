@@ -30,7 +30,7 @@ BREAK = object()
 
 class Provider:
     """A server on a free port. `PATH` is where it is asked; `answer` decides. Among the headers, `:path`
-    is the path without its query."""
+    is the path without its query, which is `:query`."""
 
     PATH: str
     STREAM_TYPE = "text/event-stream; charset=utf-8"
@@ -46,7 +46,8 @@ class Provider:
 
     @property
     def last(self) -> SimpleNamespace:
-        """The last request that was taken: its `body` and `headers`."""
+        """The last request that was taken: its `body` and `headers`, the `raw` bytes of the body, and
+        those that were `sent` back."""
         return self.taken[-1]
 
     def stop(self) -> None:
@@ -58,7 +59,8 @@ class Provider:
         return path == self.PATH
 
     def answer(self, headers: dict[str, str], body: dict):
-        """The whole answer, or a list of events, each as it is written."""
+        """The whole answer, or a list of events, each as it is written, whose `content_type` may be
+        another than that of the provider's streams."""
         raise NotImplementedError
 
     def not_found(self, path: str) -> Refused:
@@ -74,7 +76,7 @@ class Provider:
             def do_POST(self):
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                headers[":path"] = self.path.split("?")[0]
+                headers[":path"], _, headers[":query"] = self.path.partition("?")
                 try:
                     if not provider.serves(headers[":path"]):
                         raise provider.not_found(self.path)
@@ -86,7 +88,9 @@ class Provider:
                 except Refused as refused:
                     self.whole(refused.status, refused.body, refused.headers)
                     return
-                provider.taken.append(SimpleNamespace(path=self.path, headers=headers, body=body))
+                taken = SimpleNamespace(path=self.path, headers=headers, body=body, raw=raw)
+                taken.sent = b"".join(written(answer))
+                provider.taken.append(taken)
                 if isinstance(answer, list):
                     self.stream(answer)
                 else:
@@ -104,14 +108,15 @@ class Provider:
 
             def stream(self, events: list):
                 self.send_response(200)
-                self.send_header("content-type", provider.STREAM_TYPE)
+                kind = getattr(events, "content_type", provider.STREAM_TYPE)
+                self.send_header("content-type", kind)
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
                 for event in events:
                     if event is BREAK:
                         self.close_connection = True
                         return
-                    raw = event if isinstance(event, bytes) else event.encode()
+                    (raw,) = written([event])
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
                     self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")
@@ -120,6 +125,14 @@ class Provider:
                 pass
 
         return Handler
+
+
+def written(answer: "dict | list") -> list[bytes]:
+    """The bytes of an answer, or of its events."""
+    if not isinstance(answer, list):
+        return [json.dumps(answer).encode()]
+    events = [event for event in answer if event is not BREAK]
+    return [event if isinstance(event, bytes) else event.encode() for event in events]
 
 
 def script(texts: list[str]) -> str:
