@@ -24,6 +24,7 @@ mod encode_stream;
 mod piece;
 mod schema;
 mod token;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -38,16 +38,16 @@ def provider(name: str, model: str, port: int, key: str, base: str = "/v1") -> d
     return {"name": name, "dialect": name, "baseUrl": base_url, "apiKey": key, "models": [model]}
 
 
+def gemini(port: int, key: str) -> dict:
+    """Its models are those of routes."""
+    base_url = f"http://127.0.0.1:{port}/v1beta"
+    return {"name": "gemini", "dialect": "gemini", "baseUrl": base_url, "apiKey": key}
+
+
 def bedrock(port: int, key: str) -> dict:
     claude = "anthropic.claude-sonnet-4-5"
     models = ["nova", claude, f"{claude}-v1:0"]
     return {**provider("bedrock", "", port, key, base=""), "models": models}
-
-
-def gemini(port: int, key: str) -> dict:
-    """Its models, but for two that are asked for by other names."""
-    models = ["gemini-3-pro", "gemini-2.5-flash", "gemini-embedding-001"]
-    return {**provider("gemini", "", port, key, base="/v1beta"), "models": models}
 
 
 def media(port: int, key: str) -> dict:
@@ -119,7 +119,9 @@ def mesh(tmp_path_factory):
                     renamed("gpt-image", "gpt-image-theirs"),
                     renamed("whisper", "whisper-1"),
                     renamed("tts", "tts"),
+                    renamed("gemini-3-pro", "gemini-3-pro", "gemini"),
                     renamed("flash", "gemini-2.5-flash", "gemini"),
+                    renamed("gemini-embedding-001", "gemini-embedding-001", "gemini"),
                     renamed("embedder", "gemini-embedding-001", "gemini"),
                     renamed("omni-moderation-latest", "omni-moderation-latest"),
                 ],

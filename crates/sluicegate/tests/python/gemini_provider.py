@@ -51,7 +51,10 @@ def check(model: str, body: dict) -> None:
     check_choice(body.get("toolConfig", {}).get("functionCallingConfig", {}), names)
     for part in body.get("systemInstruction", {"parts": [{"text": ""}]}).get("parts", []):
         demand(part.keys() == {"text"}, "system_instruction can have text only")
-    check_contents(model, body["contents"])
+    for at, content in enumerate(body["contents"]):
+        empty = f"* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty.\n"
+        demand(content.get("parts"), empty)
+    check_contents(model, in_turns(body["contents"]))
 
 
 def named(name: str, model: str) -> bool:
@@ -128,13 +131,25 @@ def check_choice(config: dict, names: list[str]) -> None:
     demand(mode != "ANY" or names, "Function calling mode `ANY` needs function declarations.")
 
 
+def in_turns(contents: list) -> list:
+    """The contents, with what the model says in a row as one: chats of Google's own clients have a
+    content for each piece of a stream."""
+    turns: list[dict] = []
+    for content in contents:
+        if turns and content.get("role") == turns[-1].get("role") == "model":
+            parts = turns[-1].get("parts", []) + content.get("parts", [])
+            turns[-1] = {**turns[-1], "parts": parts}
+        else:
+            turns.append(content)
+    return turns
+
+
 def check_contents(model: str, contents: list) -> None:
     waiting: list[dict] = []
     before = None
     for at, content in enumerate(contents):
         where = f"contents[{at}]"
-        parts, role = content.get("parts"), content.get("role", "user")
-        demand(parts, f"* GenerateContentRequest.{where}.parts: contents.parts must not be empty.\n")
+        parts, role = content["parts"], content.get("role", "user")
         for index, part in enumerate(parts):
             check_part(f"{where}.parts[{index}]", part, role)
         calls = [part["functionCall"] for part in parts if "functionCall" in part]
@@ -374,7 +389,8 @@ class GeminiProvider(Provider):
             case "json":
                 return [{"text": '{"river": "Danube", "length": 2850}'}], "STOP", {}
             case "results":
-                return [{"text": "; ".join(self.told(body["contents"]))}], "STOP", {}
+                told = self.told(in_turns(body["contents"]))
+                return [{"text": "; ".join(told)}], "STOP", {}
             case "limited":
                 message = "You exceeded your current quota, please check your plan."
                 again = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}

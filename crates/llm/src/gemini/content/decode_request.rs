@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::turns::add;
 use super::{Proof, Proto, is_uploaded, items, kind_of, media_type_of, schema::json_schema};
 use crate::base64;
 use crate::canonical::{
@@ -9,6 +10,8 @@ use crate::canonical::{
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use crate::wire::{Fault, Value};
+
+const NO_COUNTERPART: &str = "has no counterpart in the API of the model that was asked for";
 
 /// Reads the request to have `model` go on, whose body is `body`.
 pub(crate) fn decode_request<'a>(
@@ -24,6 +27,7 @@ pub(crate) fn decode_request<'a>(
         ..Request::default()
     };
     refuse(&mut fields)?;
+    safety(&mut fields, &mut request)?;
     let messages = &mut request.messages;
     messages.extend(fields.take("systemInstruction", system)?);
     let mut calls = Calls::default();
@@ -34,9 +38,8 @@ pub(crate) fn decode_request<'a>(
             Ok(())
         })
     })?;
-    let tools = &mut request.tools;
     fields.take("tools", |list| {
-        items(list, |tool| declarations(tool, tools))
+        items(list, |tool| declarations(tool, &mut request))
     })?;
     let choice = fields.take("toolConfig", tool_choice)?.flatten();
     request.tool_choice = given("toolConfig.functionCallingConfig", choice);
@@ -62,31 +65,40 @@ pub(crate) fn decode_counted<'a>(
     decode_request(wrapped.map_or(body, str::as_bytes), model, false)
 }
 
-/// Adds a message. What the model says in a row is one: chats of Google's SDKs keep a content for each
-/// event of a stream, and other APIs want all calls of a turn together, before their results.
-fn add<'a>(mut message: Message<'a>, messages: &mut Vec<Message<'a>>) {
-    match messages.last_mut() {
-        Some(last) if last.role == Role::Assistant && message.role == Role::Assistant => {
-            last.parts.append(&mut message.parts);
-        }
-        _ => messages.extend((!message.parts.is_empty()).then_some(message)),
-    }
-}
-
 fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
     value.map(|value| Given { field, value })
 }
 
 /// Refuses what only the provider itself can do.
 fn refuse(fields: &mut Proto<'_, '_>) -> Result<(), Fault> {
-    let why = "has no counterpart in the API of the model that was asked for";
-    fields.take("safetySettings", |settings| {
-        items(settings, |_| Err(settings.fault(why)))
-    })?;
     match fields.text("cachedContent")? {
-        Some(name) if !name.is_empty() => Err(Fault::new("cachedContent", why)),
+        Some(name) if !name.is_empty() => Err(Fault::new("cachedContent", NO_COUNTERPART)),
         _ => Ok(()),
     }
+}
+
+/// Reads how much is to be filtered out. That nothing is comes of itself from models without such
+/// filters; that something is cannot be had of them.
+fn safety<'a>(fields: &mut Proto<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
+    let Some(name) = fields.spelt("safetySettings") else {
+        return Ok(());
+    };
+    let settings = fields.take("safetySettings", |settings| {
+        let mut some = false;
+        items(settings, |setting| {
+            some = true;
+            let mut setting = Proto::read(setting)?;
+            setting.ignore(&["category", "method"]);
+            match setting.text("threshold")?.as_deref() {
+                Some("OFF" | "BLOCK_NONE") => setting.finish(),
+                _ => Err(setting.fault("threshold", NO_COUNTERPART)),
+            }
+        })?;
+        Ok(some.then(|| settings.raw()))
+    })?;
+    let hint = settings.flatten().map(|raw| (name, raw));
+    request.rest.extend(hint);
+    Ok(())
 }
 
 fn system<'a>(value: Value<'a, '_>) -> Result<Message<'a>, Fault> {
@@ -350,22 +362,40 @@ fn media<'a>(fields: &mut Proto<'a, '_>) -> Result<Media<'a>, Fault> {
     })
 }
 
-fn declarations<'a>(value: Value<'a, '_>, tools: &mut Vec<Tool<'a>>) -> Result<(), Fault> {
+fn declarations<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let mut fields = Proto::read(value)?;
     fields.take("functionDeclarations", |list| {
         items(list, |value| {
             let mut function = Proto::read(value)?;
-            tools.push(Tool {
+            request.tools.push(Tool {
                 name: function.require_text("name")?,
                 description: function.text("description")?,
                 schema: schema(&mut function, "parametersJsonSchema", "parameters")?,
                 strict: None,
                 cache: None,
             });
+            // What a function gives is seen when it has been called.
+            let told = ["response", "responseJsonSchema", "behavior"];
+            set_aside(&mut function, "functionDeclarations", &told, request)?;
             function.finish()
         })
     })?;
     fields.finish()
+}
+
+/// Sets hints aside, each as a field of `of`.
+fn set_aside<'a>(
+    fields: &mut Proto<'a, '_>,
+    of: &str,
+    names: &[&str],
+    request: &mut Request<'a>,
+) -> Result<(), Fault> {
+    for name in names {
+        if let Some(raw) = fields.take(name, |value| Ok(value.raw()))? {
+            request.rest.push((Cow::Owned(format!("{of}.{name}")), raw));
+        }
+    }
+    Ok(())
 }
 
 /// Takes a schema in either of its forms.
@@ -422,17 +452,15 @@ fn generation<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(),
             other => Err(value.fault(format!("`{other}` cannot be had of the model asked for"))),
         })
     })?;
-    // How closely to look and how to listen, which an answer can do without.
-    for hint in [
+    // How closely to look and how to listen, among what an answer can do without.
+    let hints = [
         "mediaResolution",
         "audioTimestamp",
         "enableEnhancedCivicAnswers",
-    ] {
-        if let Some(raw) = config.take(hint, |value| Ok(value.raw()))? {
-            let name = format!("generationConfig.{hint}");
-            request.rest.push((Cow::Owned(name), raw));
-        }
-    }
+        // It is still there if JSON Schema says the same, and better.
+        "responseSchema",
+    ];
+    set_aside(&mut config, "generationConfig", &hints, request)?;
     config.finish()
 }
 

@@ -207,6 +207,37 @@ fn what_a_model_says_in_a_row_is_one_message() {
     assert_eq!(turns, [(user, 1), (model, 3), (user, 1), (user, 1)]);
 }
 
+/// So a chat has it that was streamed. The proof is of the whole thought.
+#[test]
+fn a_turn_in_pieces_is_whole_again() {
+    let pieces = json!([
+        {"text": "Let ", "thought": true},
+        {"text": "me see", "thought": true},
+        {"text": "", "thought": true, "thoughtSignature": "c2ln"},
+        {"text": "Another", "thought": true},
+        {"text": "A"},
+        {"text": "\n\n"},
+        {"text": "B"},
+        {"text": "", "thoughtSignature": "dGV4dA=="},
+        {"text": "C"},
+    ]);
+    let in_one = json!({"contents": [{"role": "model", "parts": pieces}]});
+    let content = |part: &Json| json!({"role": "model", "parts": [part]});
+    let in_many: Vec<_> = pieces.as_array().unwrap().iter().map(content).collect();
+    for request in [in_one, json!({ "contents": in_many })] {
+        let text = body(&request);
+        let expect = json!([
+            {"text": "Let me see", "thought": true, "thoughtSignature": "c2ln"},
+            {"text": "Another", "thought": true},
+            {"text": "A\n\nB"},
+            {"text": "", "thoughtSignature": "dGV4dA=="},
+            {"text": "C"},
+        ]);
+        let contents = &write(&read(&text)).0["contents"];
+        assert_eq!(contents[0]["parts"], expect);
+    }
+}
+
 #[test]
 fn a_result_may_have_an_image() {
     same_as(
@@ -432,10 +463,13 @@ fn what_no_other_dialect_has_is_refused_by_name() {
         json!({"cachedContent": "cachedContents/x"}),
         "cachedContent",
     );
-    check(
-        json!({"safetySettings": [{"category": "A"}]}),
-        "safetySettings",
-    );
+    let safety = |threshold: Json| {
+        json!({"safetySettings": [
+            {"category": "A", "threshold": "OFF"}, {"category": "B", "threshold": threshold}]})
+    };
+    for threshold in [json!("BLOCK_ONLY_HIGH"), Json::Null] {
+        check(safety(threshold), "safetySettings[1].threshold");
+    }
     check(
         json!({"tools": [{"googleSearch": {}}]}),
         "tools[0].googleSearch",
@@ -518,6 +552,7 @@ fn hints_that_are_not_known_are_left_for_others_to_drop() {
         "labels": {"a": "b"},
         "model": "models/x",
         "safetySettings": [],
+        "tools": [{"functionDeclarations": [{"name": "f", "response_json_schema": {}}]}],
         "generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"},
     })));
     let request = read(&text);
@@ -526,9 +561,45 @@ fn hints_that_are_not_known_are_left_for_others_to_drop() {
         Some(r#"{"a":"b"}"#)
     );
     let (written, dropped) = write(&request);
-    assert_eq!(written, with(json!({})));
+    let tools = json!([{"functionDeclarations": [{"name": "f"}]}]);
+    assert_eq!(written, with(json!({ "tools": tools })));
     assert_eq!(
         dropped,
-        ["labels", "generationConfig.mediaResolution", "store"]
+        [
+            "labels",
+            "functionDeclarations.responseJsonSchema",
+            "generationConfig.mediaResolution",
+            "store"
+        ]
     );
+}
+
+#[test]
+fn that_nothing_is_to_be_filtered_is_a_hint() {
+    let settings = json!([
+        {"category": "A", "threshold": "OFF"}, {"category": "B", "threshold": "BLOCK_NONE"}]);
+    for name in ["safetySettings", "safety_settings"] {
+        let text = body(&with(json!({ name: settings })));
+        let (written, dropped) = write(&read(&text));
+        assert_eq!(written, with(json!({})));
+        assert_eq!(dropped, [name]);
+    }
+}
+
+#[test]
+fn of_two_schemas_that_in_json_schema_counts() {
+    let json_schema = json!({"type": "object", "additionalProperties": false});
+    let config = |fields: Json| with(json!({ "generationConfig": fields }));
+    let text = body(&config(json!({
+        "responseMimeType": "application/json",
+        "responseSchema": {"type": "OBJECT"},
+        "response_json_schema": json_schema,
+    })));
+    let (written, dropped) = write(&read(&text));
+    let expect = json!({
+        "responseMimeType": "application/json",
+        "responseJsonSchema": json_schema,
+    });
+    assert_eq!(written, config(expect));
+    assert_eq!(dropped, ["generationConfig.responseSchema"]);
 }
