@@ -31,16 +31,26 @@ static GENERATE: Schema = Schema {
         field("tools", Role::Tools),
         field("generationConfig", Role::GenerationConfig),
         field("generation_config", Role::GenerationConfig),
+        field("model", Role::Named),
     ],
 };
 
 /// To count a whole request, it is wrapped into another; what it is read as then decides nothing.
 static COUNT: Schema = Schema {
-    fields: &[field("contents", Role::Contents)],
+    fields: &[
+        field("contents", Role::Contents),
+        field("model", Role::Named),
+        field("generateContentRequest", Role::Wrapped),
+        field("generate_content_request", Role::Wrapped),
+    ],
 };
 
 static EMBED: Schema = Schema {
-    fields: &[field("content", Role::Instruction)],
+    fields: &[
+        field("content", Role::Instruction),
+        field("model", Role::Named),
+        field("requests", Role::Batch),
+    ],
 };
 
 /// The request fields of `operation`.

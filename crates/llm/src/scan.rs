@@ -87,6 +87,8 @@ pub struct Scan {
     pub(crate) asks_for_usage: bool,
     /// Where `"model": null` stands, so that naming a model replaces it.
     pub(crate) model_null: Option<Span>,
+    /// The model as the body names it beside the path.
+    pub(crate) named_again: Vec<Field<Box<str>>>,
     /// Whether the answer shall be streamed; see [`Scan::wants_stream`].
     pub stream: Option<Field<bool>>,
     /// Options of a streamed answer; `null` is kept for its span.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::gemini;
 use crate::scan::{Scan, Span, StreamOptions};
 
 /// A range of the body and what stands there instead; an empty range inserts.
@@ -69,6 +70,9 @@ impl Edits {
         let in_path = in_path.map(|model| model.value.as_str());
         if let Some(model) = rewrite.model.or(in_path).filter(|_| !scan.unnamed) {
             rewrite_model(scan, model, &mut edits, &mut fields);
+        }
+        if let Some(model) = rewrite.model.filter(|_| scan.unnamed) {
+            rename_again(scan, model, &mut edits);
         }
         if rewrite.include_usage && scan.asks_for_usage && scan.wants_stream() {
             include_usage(scan, &mut edits, &mut fields);
@@ -186,6 +190,22 @@ fn rewrite_model(
         // A form that names no model is not served.
         None if scan.is_form => {}
         None => fields.push(format!("\"model\":{name}")),
+    }
+}
+
+/// Where the body names the model that the path does, it goes on to name what the path then does. What
+/// names another is left for the server to refuse.
+fn rename_again(scan: &Scan, model: &str, edits: &mut SmallVec<[Edit; 2]>) {
+    let Some(asked) = scan.model.as_ref().filter(|asked| asked.value != model) else {
+        return;
+    };
+    for named in &scan.named_again {
+        if let Some(name) = gemini::path::renamed(&named.value, &asked.value, model) {
+            edits.push(Edit {
+                span: named.span,
+                replacement: json_string(&name).into(),
+            });
+        }
     }
 }
 

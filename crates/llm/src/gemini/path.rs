@@ -88,6 +88,18 @@ fn of_model(model: &str) -> String {
     path
 }
 
+/// What a body calls the model `to` that has called the model `from` by `name`; `None` if it has not.
+pub(crate) fn renamed<'a>(name: &str, from: &str, to: &'a str) -> Option<Cow<'a, str>> {
+    let is_whole = COLLECTIONS
+        .iter()
+        .any(|collection| to.starts_with(collection));
+    match name.strip_prefix("models/") {
+        Some(name) if name == from && !is_whole => Some(Cow::Owned(format!("models/{to}"))),
+        Some(name) if name == from => Some(Cow::Borrowed(to)),
+        _ => (name == from).then_some(Cow::Borrowed(to)),
+    }
+}
+
 /// The model's name in a path that has one, still percent-encoded.
 pub(crate) fn model_in_path(path: &str) -> Option<&str> {
     if let Some((name, _)) = named(path) {

@@ -9,6 +9,10 @@ use super::{
 };
 use crate::json::{Name, Token, Visitor};
 
+/// Names of the model beside that in the path that are remembered. No server takes a batch of more
+/// requests.
+const MAX_NAMED_AGAIN: usize = 1024;
+
 /// Digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
@@ -102,6 +106,7 @@ impl Classifier {
         };
         let limit = match spec.role {
             Role::Model | Role::User | Role::Metadata => MAX_MODEL_BYTES,
+            Role::Named | Role::Wrapped | Role::Batch => MAX_MODEL_BYTES,
             _ => MAX_DIGITS,
         };
         if self.text.len() + piece.len() <= limit {
@@ -111,6 +116,7 @@ impl Classifier {
         self.too_long = true;
         match spec.role {
             Role::User | Role::Metadata => Ok(()),
+            Role::Named | Role::Wrapped | Role::Batch => Ok(()),
             Role::Model => Err(ScanError::TooLong {
                 field: spec.name,
                 limit,
@@ -157,13 +163,26 @@ impl Classifier {
                 scan.max_completion_tokens = count(spec, present, &self.text)?;
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
+            Role::Named => self.name_again(token, span),
             Role::Metadata | Role::GenerationConfig | Role::Options | Role::InferenceConfig => {}
+            Role::Wrapped | Role::Batch => {}
             Role::System | Role::Instruction => scan.system = present,
             Role::Messages | Role::Contents | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
             Role::Tools => scan.tools = present,
         }
         Ok(())
+    }
+
+    /// Notes a name of the model beside that in the path.
+    fn name_again(&mut self, token: Token, span: Span) {
+        let names = &mut self.scan.named_again;
+        if token == Token::String && !self.too_long && names.len() < MAX_NAMED_AGAIN {
+            names.push(Field {
+                span,
+                value: decode(&self.text).into_boxed_str(),
+            });
+        }
     }
 
     /// A token right inside an object of which fields are read.
@@ -203,15 +222,14 @@ impl Classifier {
         let Some((inner, start)) = self.inner.take() else {
             return Ok(());
         };
+        let span = Span { start, end };
         let scan = &mut self.scan;
         match inner {
+            Inner::Named => self.name_again(token, span),
             Inner::IncludeUsage => {
                 if let Some(options) = &mut scan.stream_options {
                     let value = (token != Token::Null).then_some(token == Token::True);
-                    options.include_usage = Some(Field {
-                        span: Span { start, end },
-                        value,
-                    });
+                    options.include_usage = Some(Field { span, value });
                 }
             }
             Inner::UserId => {
@@ -247,9 +265,14 @@ impl Classifier {
         }
     }
 
-    /// Whether the field being read is an object of which fields are read.
+    /// How many containers are open where fields are read of the field being read.
+    fn inner_depth(&self) -> Option<u32> {
+        self.field.and_then(|spec| spec.role.inner_depth())
+    }
+
+    /// Whether what is right inside the containers that are open is read.
     fn in_object(&self) -> bool {
-        self.field.is_some_and(|spec| spec.role.has_inner())
+        self.inner_depth() == Some(self.depth)
     }
 }
 
@@ -265,7 +288,9 @@ impl Visitor for Classifier {
                 self.key.clear();
             }
             (1, _) => self.begin_field(token, at)?,
-            (2, _) if self.in_object() => self.begin_inner(token, at)?,
+            _ if self.in_object() => self.begin_inner(token, at)?,
+            // An item of a list, in which nothing has been named yet.
+            (2, _) => self.key.clear(),
             _ => {}
         }
         if let Some(section) = self.section() {
@@ -282,9 +307,9 @@ impl Visitor for Classifier {
         }
         match (self.depth, token) {
             (1, Token::Key) => self.key.push(piece),
-            (2, Token::Key) if self.in_object() => self.key.push(piece),
             (1, _) => self.keep_text(piece)?,
-            (2, _) if self.inner.is_some() => self.keep_text(piece)?,
+            (_, Token::Key) if self.in_object() => self.key.push(piece),
+            _ if self.in_object() && self.inner.is_some() => self.keep_text(piece)?,
             _ => {}
         }
         Ok(())
@@ -294,8 +319,7 @@ impl Visitor for Classifier {
         if self.section().is_some() {
             return self.prompt.skips();
         }
-        let read = if self.in_object() { 2 } else { 1 };
-        self.depth > read
+        self.depth > self.inner_depth().unwrap_or(1)
     }
 
     fn skipped(&mut self, bytes: usize) {
@@ -312,7 +336,7 @@ impl Visitor for Classifier {
         match (self.depth, token) {
             (1, Token::Key) => self.name_field(),
             (1, _) => self.end_field(token, end),
-            (2, token) if token != Token::Key && self.in_object() => self.end_inner(token, end),
+            (_, token) if token != Token::Key && self.in_object() => self.end_inner(token, end),
             _ => Ok(()),
         }
     }

@@ -70,6 +70,12 @@ pub(crate) enum Role {
     Options,
     /// The same, of Bedrock.
     InferenceConfig,
+    /// The model, as one names it that the path names already.
+    Named,
+    /// A request in which the model is named so.
+    Wrapped,
+    /// A list of such requests.
+    Batch,
 }
 
 /// A field that is read of a top-level object.
@@ -81,6 +87,7 @@ pub(crate) enum Inner {
     CandidateCount,
     NumPredict,
     MaxTokens,
+    Named,
 }
 
 impl Inner {
@@ -93,6 +100,7 @@ impl Inner {
             Self::CandidateCount => "generationConfig.candidateCount",
             Self::NumPredict => "options.num_predict",
             Self::MaxTokens => "inferenceConfig.maxTokens",
+            Self::Named => "model",
         }
     }
 
@@ -100,7 +108,7 @@ impl Inner {
         match self {
             _ if matches!(token, Token::Null) => true,
             Self::IncludeUsage => matches!(token, Token::True | Token::False),
-            Self::UserId => true,
+            Self::UserId | Self::Named => true,
             Self::MaxOutputTokens | Self::CandidateCount | Self::NumPredict | Self::MaxTokens => {
                 matches!(token, Token::Number)
             }
@@ -116,12 +124,13 @@ impl Inner {
                 "a non-negative integer"
             }
             Self::NumPredict => "an integer",
+            Self::Named => "a string",
         }
     }
 
     /// Whether two of it in a body are an error.
     pub(crate) const fn is_unique(self) -> bool {
-        !matches!(self, Self::UserId)
+        !matches!(self, Self::UserId | Self::Named)
     }
 }
 
@@ -129,13 +138,16 @@ impl Role {
     /// Whether two of it in a body are an error: what the gateway would enforce on one of them, an
     /// engine might not find in the other.
     pub(crate) const fn is_unique(self) -> bool {
-        !matches!(self, Self::User | Self::Metadata)
+        !matches!(
+            self,
+            Self::User | Self::Metadata | Self::Named | Self::Wrapped | Self::Batch
+        )
     }
 
     pub(crate) const fn accepts(self, token: Token) -> bool {
         match self {
             _ if matches!(token, Token::Null) => true,
-            Self::User | Self::Metadata => true,
+            Self::User | Self::Metadata | Self::Named | Self::Wrapped | Self::Batch => true,
             Self::Model => matches!(token, Token::String),
             Self::Stream => matches!(token, Token::True | Token::False),
             Self::StreamOptions
@@ -155,16 +167,19 @@ impl Role {
         }
     }
 
-    /// Whether fields are read of an object of this meaning.
-    pub(crate) const fn has_inner(self) -> bool {
-        matches!(
-            self,
+    /// How many containers are open where fields are read of a value of this meaning, the body's
+    /// object included; `None` if none are.
+    pub(crate) const fn inner_depth(self) -> Option<u32> {
+        match self {
             Self::StreamOptions
-                | Self::Metadata
-                | Self::GenerationConfig
-                | Self::Options
-                | Self::InferenceConfig
-        )
+            | Self::Metadata
+            | Self::GenerationConfig
+            | Self::Options
+            | Self::InferenceConfig
+            | Self::Wrapped => Some(2),
+            Self::Batch => Some(3),
+            _ => None,
+        }
     }
 
     /// The field of this name that is read of an object of this meaning.
@@ -180,6 +195,7 @@ impl Role {
             }
             (Self::Options, b"num_predict") => Some(Inner::NumPredict),
             (Self::InferenceConfig, b"maxTokens") => Some(Inner::MaxTokens),
+            (Self::Wrapped | Self::Batch, b"model") => Some(Inner::Named),
             _ => None,
         }
     }
@@ -187,15 +203,16 @@ impl Role {
     /// The type to name in an error.
     pub(crate) const fn expected(self) -> &'static str {
         match self {
-            Self::Model | Self::User => "a string",
+            Self::Model | Self::User | Self::Named => "a string",
             Self::Stream => "a boolean",
             Self::StreamOptions
             | Self::Metadata
             | Self::Instruction
             | Self::GenerationConfig
             | Self::Options
-            | Self::InferenceConfig => "an object",
-            Self::Messages | Self::Contents | Self::Tools => "an array",
+            | Self::InferenceConfig
+            | Self::Wrapped => "an object",
+            Self::Messages | Self::Contents | Self::Tools | Self::Batch => "an array",
             Self::Prompt | Self::Input | Self::System => "a string or an array",
             Self::MaxTokens | Self::MaxCompletionTokens | Self::Choices => "a non-negative integer",
         }

@@ -17,6 +17,23 @@ fn scan(body: &[u8]) -> Scan {
     scanner.finish().expect("valid")
 }
 
+/// A scan of what is asked of Gemini's `embedder`.
+fn scan_gemini(body: &[u8], method: &str) -> Scan {
+    let path = format!("/v1beta/models/embedder:{method}");
+    let api = Api {
+        dialect: Dialect::Gemini,
+        operation: gemini::path::operation(&path).expect("an operation"),
+    };
+    let schema = Schema::of(api).expect("a body");
+    let mut scanner = Scanner::new(schema, ScanOptions::default());
+    for byte in body.chunks(1) {
+        scanner.push(byte).expect("valid");
+    }
+    let mut scan = scanner.finish().expect("valid");
+    scan.read_path(api, &path);
+    scan
+}
+
 fn apply(edits: &Edits, pieces: &[&[u8]]) -> Vec<u8> {
     let (mut splicer, mut out) = (edits.splicer(), Vec::new());
     for piece in pieces {
@@ -250,4 +267,44 @@ proptest! {
         let spliced = apply(&edits, &pieces(body.as_bytes(), &cuts));
         prop_assert_eq!(String::from_utf8_lossy(&spliced), expect);
     }
+}
+
+#[test]
+fn a_model_that_the_path_names_too_is_renamed_with_it() {
+    let check = |method: &str, body: &str, expect: &str| {
+        let scan = scan_gemini(body.as_bytes(), method);
+        let rewrite = |model| Rewrite {
+            model,
+            include_usage: true,
+        };
+        let edits = Edits::rewrite(&scan, &rewrite(Some("real")));
+        let whole = apply(&edits, &[body.as_bytes()]);
+        assert_eq!(String::from_utf8_lossy(&whole), expect, "{method}");
+        assert_eq!(body.len() as i64 + edits.delta(), expect.len() as i64);
+        for same in [None, Some("embedder")] {
+            assert!(Edits::rewrite(&scan, &rewrite(same)).is_empty(), "{method}");
+        }
+    };
+    check(
+        "batchEmbedContents",
+        r#"{"requests":[{"model": "models/embedder","content":{"model":"models/embedder"}},
+            {"model":"embedder"},{"model":"models/other"},["model","embedder"],{"model":7}]}"#,
+        r#"{"requests":[{"model": "models/real","content":{"model":"models/embedder"}},
+            {"model":"real"},{"model":"models/other"},["model","embedder"],{"model":7}]}"#,
+    );
+    check(
+        "embedContent",
+        r#"{"content":{"parts":[{"text":"hi"}]},"model":"models\/embedder"}"#,
+        r#"{"content":{"parts":[{"text":"hi"}]},"model":"models/real"}"#,
+    );
+    check(
+        "countTokens",
+        r#"{"generateContentRequest":{"contents":[],"model":"models/embedder"}}"#,
+        r#"{"generateContentRequest":{"contents":[],"model":"models/real"}}"#,
+    );
+    check(
+        "streamGenerateContent",
+        r#"{"model":"models/embedder","contents":[{"parts":[{"text":"models/embedder"}]}]}"#,
+        r#"{"model":"models/real","contents":[{"parts":[{"text":"models/embedder"}]}]}"#,
+    );
 }

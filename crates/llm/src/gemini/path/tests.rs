@@ -94,3 +94,16 @@ fn another_name_goes_into_the_path() {
         "/tunedModels/t:generateContent",
     );
 }
+
+#[test]
+fn a_body_goes_on_to_name_the_model_as_it_did() {
+    let check = |name, to, expect: Option<&str>| {
+        assert_eq!(renamed(name, "a", to).as_deref(), expect, "{name} {to}");
+    };
+    check("models/a", "b", Some("models/b"));
+    check("a", "b", Some("b"));
+    check("models/a", "tunedModels/b", Some("tunedModels/b"));
+    check("models/a", "models/b", Some("models/b"));
+    check("models/ab", "b", None);
+    check("tunedModels/a", "b", None);
+}
