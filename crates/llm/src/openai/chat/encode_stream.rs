@@ -171,7 +171,11 @@ impl StreamEncoder {
                 self.write_arguments(index, number, text, out);
             }
             (Delta::Signature(signature), Some(number)) => {
-                let signed = |o: &mut ObjectWriter<'_>| write_signature(signature, o);
+                // OpenAI's own client demands a function in every piece of a call.
+                let signed = |o: &mut ObjectWriter<'_>| {
+                    o.object("function", |o| o.value("arguments", ""));
+                    write_signature(signature, o);
+                };
                 self.write_call(index, number, signed, out);
             }
             (Delta::Signature(signature), None) => {

@@ -166,6 +166,40 @@ fn streams_end_with_their_bytes_however_they_are_cut() {
     }
 }
 
+/// Of a call it comes with a function, since OpenAI's own client demands one in every piece of a call;
+/// at the end of an answer it comes alone, and says nothing.
+#[test]
+fn signatures_survive_in_a_chat_that_is_streamed() {
+    let alone = json!([{"text": "", "thoughtSignature": "YWxvbmU="}]);
+    let events = [
+        said(&json!([{"text": "so"}, call()]), None),
+        said(&alone, Some("STOP")),
+    ];
+    let events: String = events
+        .map(|event| format!("data: {event}\r\n\r\n"))
+        .concat();
+    let (text, _) = stream(CHAT, Dialect::Gemini, &events, usize::MAX);
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let deltas: Vec<Value> = data
+        .map(|data| serde_json::from_str(&format!("{{{data}")).unwrap())
+        .map(|chunk: Value| chunk["choices"][0]["delta"].clone())
+        .collect();
+    let mut pieces = deltas.iter().filter_map(|delta| delta.get("tool_calls"));
+    assert!(
+        pieces.all(|calls| calls[0]["function"].is_object()),
+        "{text}"
+    );
+    let signed = |delta: &&Value| delta["tool_calls"][0].get("extra_content").is_some();
+    assert_eq!(deltas.iter().filter(signed).count(), 1, "{text}");
+    let mut proofs = deltas
+        .iter()
+        .filter(|delta| delta.get("reasoning_details").is_some());
+    let proof = proofs.next().unwrap();
+    assert_eq!(proof["reasoning_details"][0]["signature"], "YWxvbmU=");
+    assert_eq!(proof.get("content"), None);
+    assert_eq!(proofs.next(), None);
+}
+
 #[test]
 fn a_stream_that_is_cut_off_is_truncated() {
     let whole = streamed();
