@@ -29,6 +29,39 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     out
 }
 
+/// The text that base64 is of, in the standard alphabet; `None` if it is of something else.
+pub(crate) fn text(data: &str) -> Option<String> {
+    let digits = data.trim_end_matches('=');
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for group in digits.as_bytes().chunks(4) {
+        let mut bits = 0;
+        for byte in group {
+            bits = bits << 6 | sextet(*byte)?;
+        }
+        // Of digits that lack, zeros.
+        bits <<= 6 * (4 - group.len());
+        let [_, written @ ..] = u32::to_be_bytes(bits);
+        // One digit alone is of no byte.
+        bytes.extend_from_slice(
+            written
+                .get(..group.len() - 1)
+                .filter(|bytes| !bytes.is_empty())?,
+        );
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn sextet(digit: u8) -> Option<u32> {
+    Some(u32::from(match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    }))
+}
+
 fn digit(bits: u32) -> char {
     let sextet = (bits & 0x3F) as u8;
     char::from(match sextet {
@@ -46,7 +79,10 @@ mod tests {
 
     #[test]
     fn base64_is_written_and_mended() {
-        let check = |bytes: &str, expect| assert_eq!(encode(bytes.as_bytes()), expect);
+        let check = |bytes: &str, expect| {
+            assert_eq!(encode(bytes.as_bytes()), expect);
+            assert_eq!(text(expect).as_deref(), Some(bytes));
+        };
         check("", "");
         check("f", "Zg==");
         check("fo", "Zm8=");
@@ -56,5 +92,8 @@ mod tests {
         assert_eq!(standard("Zm9vYn4_".into()), "Zm9vYn4/");
         assert_eq!(standard("w7_Dvj4".into()), "w7/Dvj4=");
         assert!(matches!(standard("Zm9v".into()), Cow::Borrowed(_)));
+        for broken in ["/w==", "Z", "Zg=g", "Zm9_"] {
+            assert_eq!(text(broken), None, "{broken}");
+        }
     }
 }

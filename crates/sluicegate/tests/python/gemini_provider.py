@@ -1,4 +1,4 @@
-"""Google's Gemini API for developers with its rules, as far as a request of a client can break them.
+"""Google's Gemini API for developers with its rules, as far as a request can break them.
 
 Models of the third generation want the signature of each first call of a step back.
 """
@@ -44,7 +44,8 @@ def thinks(model: str) -> bool:
 
 def check(model: str, body: dict) -> None:
     demand(body.get("contents"), "* GenerateContentRequest.contents: contents is not specified\n")
-    demand("model" not in body or named(body["model"], model), "the model is not that of the path")
+    fits = "model" not in body or named(body["model"], model)
+    demand(fits, "* GenerateContentRequest.model: must be that of the path")
     check_generation(model, body.get("generationConfig", {}))
     check_safety(body.get("safetySettings", []))
     names = check_tools(body.get("tools", []))
@@ -64,7 +65,8 @@ def named(name: str, model: str) -> bool:
 def check_generation(model: str, config: dict) -> None:
     def within(name: str, low: float, high: float) -> None:
         fits = low <= config.get(name, low) <= high
-        demand(fits, f"* GenerateContentRequest.generation_config.{name}: must be in [{low}, {high}]")
+        field = f"GenerateContentRequest.generation_config.{name}"
+        demand(fits, f"* {field}: must be in [{low}, {high}]")
 
     within("temperature", 0, 2)
     within("topP", 0, 1)
@@ -167,8 +169,8 @@ def check_contents(model: str, contents: list) -> None:
 
 
 def check_answers(calls: list, answers: list) -> None:
-    follows = "Please ensure that function response turn comes immediately after a function call turn."
-    demand(calls or not answers, follows)
+    follows = "Please ensure that function response turn comes immediately after a function call "
+    demand(calls or not answers, f"{follows}turn.")
     number = "Please ensure that the number of function response parts is equal to the number of "
     demand(len(calls) == len(answers), f"{number}function call parts of the function call turn.")
     names = sorted(call["name"] for call in calls)
@@ -183,8 +185,8 @@ def check_part(where: str, part: dict, role: str) -> None:
     message = "required oneof field 'data' must have one initialized field"
     demand(len(held) == 1, f"* GenerateContentRequest.{where}.data: {message}\n")
     demand(role == "model" or not part.get("thought"), f"{where}: only the model has thoughts")
-    demand(role == "model" or "functionCall" not in part, f"{where}: only the model calls functions")
-    demand(role != "model" or "functionResponse" not in part, f"{where}: the model answers no calls")
+    wrong = "functionResponse" if role == "model" else "functionCall"
+    demand(wrong not in part, f"{where}: a {wrong} cannot be of the role {role}")
     for name in ("functionCall", "functionResponse"):
         value = part.get(name, {"name": "f"})
         demand(NAME.fullmatch(value.get("name", "")), f"{where}.{name}.name: must not be empty")
@@ -255,8 +257,8 @@ class GeminiProvider(Provider):
 
     def answer(self, headers: dict[str, str], body: dict):
         if not headers.get("x-goog-api-key"):
-            message = "Method doesn't allow unregistered callers (callers without established identity)."
-            raise error(403, "PERMISSION_DENIED", message)
+            message = "Method doesn't allow unregistered callers (callers without established "
+            raise error(403, "PERMISSION_DENIED", f"{message}identity).")
         model, method = PATH.fullmatch(headers[":path"]).groups()
         body = read(METHODS[method], body)
         match method:
@@ -272,8 +274,8 @@ class GeminiProvider(Provider):
         if method == "generateContent":
             return self.whole(answers)
         if "alt=sse" in headers[":query"].split("&"):
-            written = [one if one is BREAK else f"data: {json.dumps(one)}\r\n\r\n" for one in answers]
-            return written
+            event = lambda answer: f"data: {json.dumps(answer)}\r\n\r\n"
+            return [one if one is BREAK else event(one) for one in answers]
         items = [one if one is BREAK else json.dumps(one) for one in answers]
         return Streamed(["[", *self.separated(items), "]"])
 
@@ -379,7 +381,8 @@ class GeminiProvider(Provider):
                 proven = {**text, "thoughtSignature": signature("said")}
                 return [*thoughts, proven], "STOP", {"thoughtsTokenCount": 9}
             case "think-tool":
-                return [*thoughts, *self.calls(model, ["Brăila"])], "STOP", {"thoughtsTokenCount": 9}
+                calls = self.calls(model, ["Brăila"])
+                return [*thoughts, *calls], "STOP", {"thoughtsTokenCount": 9}
             case "length":
                 return [text], "MAX_TOKENS", {}
             case "filter":

@@ -1,7 +1,7 @@
 """The messages of Gemini's API as its JSON has them, and whether a body is one of them.
 
-The fields are those that the API for developers documents; what only Vertex knows is unknown here, as it
-is there. A field may be spelt in `camelCase` or in `snake_case`: `read` gives it in `camelCase`.
+The fields are those that the API for developers documents; what only Vertex knows is unknown here,
+as it is there. A field may be spelt in `camelCase` or in `snake_case`: `read` gives it in `camelCase`.
 """
 
 import base64
@@ -86,7 +86,9 @@ MESSAGES = {
         **{"thinkingConfig": "ThinkingConfig", "mediaResolution": "Resolution"},
         "enableEnhancedCivicAnswers": "bool",
     },
-    "ThinkingConfig": {"includeThoughts": "bool", "thinkingBudget": "int32", "thinkingLevel": "Level"},
+    "ThinkingConfig": {
+        **{"includeThoughts": "bool", "thinkingBudget": "int32", "thinkingLevel": "Level"},
+    },
     "Schema": {
         **{"type": "Type", "format": "string", "title": "string", "description": "string"},
         **{"nullable": "bool", "enum": ["string"], "items": "Schema", "anyOf": ["Schema"]},

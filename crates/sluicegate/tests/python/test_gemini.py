@@ -1,5 +1,5 @@
-"""Google's official client works unchanged: with models of other providers, and with Gemini's own, whose
-requests and answers pass through."""
+"""Google's official client works unchanged: with models of other providers, and with Gemini's own,
+whose requests and answers pass through."""
 
 import asyncio
 import base64
@@ -126,7 +126,8 @@ class TestEveryModel:
         assert last.response_id and last.model_version
 
     def test_turns(self, client, answer, model):
-        said = types.Content(role="model", parts=[types.Part(text="Hello."), types.Part(text="You?")])
+        parts = [types.Part(text="Hello."), types.Part(text="You?")]
+        said = types.Content(role="model", parts=parts)
         content, _ = answer(client, model, [user("Hi."), said, user("Name ", "rivers.")])
         assert text_of(content) == TEXT
 
@@ -258,6 +259,47 @@ class TestTranslated:
         texts = [system] if isinstance(system, str) else [block["text"] for block in system]
         assert "Be brief." in texts[0] and "Be kind." in texts[-1]
         assert (body["max_tokens"], body["stop_sequences"], body["top_k"]) == (50, ["END"], 5)
+
+    @pytest.mark.parametrize("mode", ["AUTO", "NONE", "ANY", "VALIDATED"])
+    @pytest.mark.parametrize("model", ["gpt-5", "claude", "gemini-3-pro"])
+    def test_a_function_in_googles_schema(self, client, model, mode):
+        city = types.Schema(type="STRING", description="A city", enum=["Brăila", "Odesa"])
+        schema = types.Schema(type="OBJECT", properties={"city": city}, required=["city"])
+        declared = types.FunctionDeclaration(name="weather", parameters=schema)
+        choice = types.FunctionCallingConfig(mode=mode)
+        content, _ = whole(
+            client,
+            model,
+            "play tool",
+            tools=[types.Tool(function_declarations=[declared])],
+            tool_config=types.ToolConfig(function_calling_config=choice),
+        )
+        assert calls_of(content)[0].args == {"city": "Brăila"}
+
+    def test_media_of_functions(self, client, mesh):
+        contents = [user("play tool")]
+        content, _ = whole(client, "claude", contents, tools=[WEATHER])
+        (call,) = calls_of(content)
+        blob = types.FunctionResponseBlob(data=PNG, mime_type="image/png")
+        answer = types.FunctionResponse(
+            id=call.id,
+            name=call.name,
+            response={"error": "no words"},
+            parts=[types.FunctionResponsePart(inline_data=blob)],
+        )
+        contents += [content, user(types.Part(function_response=answer))]
+        whole(client, "claude", contents, tools=[WEATHER])
+        (result,) = mesh.providers.anthropic.last.body["messages"][-1]["content"]
+        assert result["is_error"] and result["content"][0]["text"] == "no words"
+        assert result["content"][1]["source"]["media_type"] == "image/png"
+
+    def test_documents(self, client, mesh):
+        pdf = types.Part.from_bytes(data=b"%PDF-1", mime_type="application/pdf")
+        text = types.Part.from_bytes(data="Brăila".encode(), mime_type="text/plain")
+        whole(client, "claude", [user("Sum up.", pdf, text)])
+        _, pdf, text = mesh.providers.anthropic.last.body["messages"][0]["content"]
+        assert pdf["source"]["data"] == base64.b64encode(b"%PDF-1").decode()
+        assert text["source"]["data"] == "Brăila"
 
     @both
     @thinking_model

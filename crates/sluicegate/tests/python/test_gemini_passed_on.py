@@ -66,11 +66,10 @@ def test_keys_in_the_query_end_here(mesh, provider):
 def test_a_model_is_renamed_within(mesh, provider):
     body = b"""{"requests": [
         {"content": {"parts": [{"text": "models/embedder"}]}, "model" : "models\\/embedder"},
-        {"model": "models/embedder", "content": {"parts": {"text": "b"}}} ]}"""
-    renamed = body.replace(b'"models\\/embedder"', b'"models/gemini-embedding-001"')
-    renamed = renamed.replace(b'"model": "models/embedder"', b'"model": "models/gemini-embedding-001"')
-    # One part need not stand in a list at Google's, but does here.
-    body, renamed = (text.replace(b'{"text": "b"}', b'[{"text": "b"}]') for text in (body, renamed))
+        {"model": "models/embedder", "content": {"parts": [{"text": "b"}]}} ]}"""
+    theirs = b'"models/gemini-embedding-001"'
+    renamed = body.replace(b'"models\\/embedder"', theirs)
+    renamed = renamed.replace(b'"model": "models/embedder"', b'"model": ' + theirs)
     post(mesh, "embedder:batchEmbedContents", body).close()
     assert provider.last.raw == renamed
     with pytest.raises(urllib.error.HTTPError) as raised:

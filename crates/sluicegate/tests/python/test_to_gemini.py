@@ -25,7 +25,7 @@ TOOL = {"name": "weather", "description": "Of a city", "input_schema": SCHEMA}
 TOLD = "weather(Brăila)=21 °C; weather(Odesa)=18 °C"
 SAID = signature("said")
 
-# One that demands signatures and gives calls ids, and one that does neither; it has another name here.
+# One that demands signatures and gives calls ids, and one that does neither and has another name.
 every_model = pytest.mark.parametrize("model", ["gemini-3-pro", "flash"])
 both = pytest.mark.parametrize("stream", [False, True])
 
@@ -123,7 +123,7 @@ class TestOpenAi:
         assert {"text": "", "thoughtSignature": SAID} in parts
 
     def test_a_proof_alone(self, client):
-        """The last piece of a stream is a signature: no text comes of it, and nothing else is lost."""
+        """The last piece of a stream is a signature: no text comes of it, and nothing is lost."""
         chunks = client.chat.completions.create(
             model="gemini-3-pro", messages=[user("play think")], stream=True
         )

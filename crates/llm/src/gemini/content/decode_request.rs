@@ -329,9 +329,16 @@ fn media<'a>(fields: &mut Proto<'a, '_>) -> Result<Media<'a>, Fault> {
             let data = base64::standard(blob.require_text("data")?);
             let name = blob.text("displayName")?;
             blob.finish()?;
+            let kind = kind_of(&media_type);
+            // Plain text is as such what more APIs take.
+            let text = (media_type == "text/plain").then(|| base64::text(&data));
+            let source = match text.flatten() {
+                Some(text) => Source::Text(Cow::Owned(text)),
+                None => Source::Base64 { media_type, data },
+            };
             Ok(Media {
-                kind: kind_of(&media_type),
-                source: Source::Base64 { media_type, data },
+                kind,
+                source,
                 name,
                 detail: None,
             })

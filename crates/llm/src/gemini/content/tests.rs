@@ -2,6 +2,7 @@ mod foreign;
 mod request;
 mod response;
 mod stream;
+mod turns;
 
 use serde_json::{Value as Json, json};
 

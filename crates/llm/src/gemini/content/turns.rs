@@ -1,14 +1,15 @@
 //! Turns put together of what clients hold of them.
 //!
-//! Chats of Google's SDKs keep a content for each event of a stream, so a turn comes back in as many
-//! pieces as it went out: of one thought that its proof is of, and of one text, whose pieces may be blank.
+//! Chats of Google's SDKs keep a content for each event of a stream, so a turn comes back in as
+//! many pieces as it went out. But a proof is of the whole thought, and other APIs take no blank
+//! text, as a piece of one may be.
 
 use std::borrow::Cow;
 
 use crate::canonical::{Content, Message, Part, Reasoning, Role};
 
-/// Adds a message. What the model says in a row is one: other APIs want all calls of a turn together,
-/// before their results.
+/// Adds a message. What the model says in a row is one: other APIs want all calls of a turn
+/// together, before their results.
 pub(super) fn add<'a>(message: Message<'a>, messages: &mut Vec<Message<'a>>) {
     let mut parts = message.parts.into_iter().peekable();
     if parts.peek().is_none() {
