@@ -4,6 +4,7 @@
 //! for cached tokens, `reasoning` beside `reasoning_content`); what they add is accepted here, and
 //! only OpenAI's own forms are written.
 
+mod cache;
 pub(crate) mod chat;
 mod figures;
 pub(crate) mod media;
@@ -389,17 +390,39 @@ const fn error_strings(kind: ErrorKind) -> (&'static str, Option<&'static str>) 
     }
 }
 
-/// The event that ends a stream of the Responses API, whose events are numbered.
+/// The event that ends a stream of the Responses API, whose events are numbered. It says the same
+/// twice: as OpenAI documents it, and as OpenAI sends it, which is what its clients raise.
 pub(crate) fn numbered_error(error: &ApiError, number: u64) -> Bytes {
-    let (_, code) = error_strings(error.kind);
+    let (kind, code) = error_strings(error.kind);
+    let code = error.code.as_deref().or(code);
     let body = json!({
         "type": "error",
-        "code": error.code.as_deref().or(code),
+        "code": code,
         "message": error.message,
         "param": error.param,
+        "error": {
+            "type": kind,
+            "code": code,
+            "message": error.message,
+            "param": error.param,
+        },
         "sequence_number": number,
     });
     body.to_string().into()
+}
+
+/// The tier that served an answer, if it is one of OpenAI's: clients' types know no other.
+pub(crate) fn service_tier(tier: &str) -> Option<&str> {
+    let known = [
+        "auto",
+        "default",
+        "flex",
+        "scale",
+        "priority",
+        "fast",
+        "ultrafast",
+    ];
+    known.contains(&tier).then_some(tier)
 }
 
 /// The body of an error answer.

@@ -61,7 +61,8 @@ fn an_error_event_of_the_responses_api_is_numbered() {
     let data = text.strip_prefix("event: error\ndata: ").expect("named");
     let data: Value = serde_json::from_str(data).expect("JSON");
     let expect = json!({"type": "error", "code": "timeout", "message": "late",
-        "param": "input", "sequence_number": 7});
+        "param": "input", "sequence_number": 7, "error": {"type": "server_error",
+            "code": "timeout", "message": "late", "param": "input"}});
     assert_eq!(data, expect);
 }
 

@@ -22,9 +22,9 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::canonical::{Content, Finish, Part, Reasoning, Token};
-use crate::openai::token;
+use crate::openai::{service_tier, token};
 use crate::response::{UpstreamError, Usage};
-use crate::wire::{Fault, Object, ObjectWriter, Value};
+use crate::wire::{Fault, Object, ObjectWriter, Value, append_object};
 
 pub(crate) use decode_request::decode_request;
 pub(crate) use decode_response::decode_response;
@@ -179,19 +179,24 @@ fn paragraphs<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
 
 fn read_usage(value: Value<'_, '_>) -> Result<Usage, Fault> {
     let mut fields = value.object()?;
-    let mut detail = |details, name| {
-        let count = lenient(&mut fields, details, |value| {
-            Ok(lenient(&mut value.object()?, name, |value| value.count()))
-        });
-        count.flatten()
-    };
-    let cached_input = detail("input_tokens_details", "cached_tokens");
-    let reasoning = detail("output_tokens_details", "reasoning_tokens");
+    let reasoning = lenient(&mut fields, "output_tokens_details", |value| {
+        let mut details = value.object()?;
+        Ok(lenient(&mut details, "reasoning_tokens", |value| {
+            value.count()
+        }))
+    });
+    let read = lenient(&mut fields, "input_tokens_details", |value| {
+        let mut details = value.object()?;
+        let mut count = |name| lenient(&mut details, name, |value| value.count());
+        Ok((count("cached_tokens"), count("cache_write_tokens")))
+    });
+    let (cached_input, cache_write) = read.unwrap_or_default();
     Ok(Usage {
         input: lenient(&mut fields, "input_tokens", |value| value.count()),
         cached_input,
+        cache_write,
         output: lenient(&mut fields, "output_tokens", |value| value.count()),
-        reasoning,
+        reasoning: reasoning.flatten(),
         ..Usage::default()
     })
 }
@@ -202,6 +207,7 @@ fn write_usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
     o.value("input_tokens", input);
     o.object("input_tokens_details", |o| {
         o.value("cached_tokens", usage.cached_input.unwrap_or(0));
+        o.value("cache_write_tokens", usage.cache_write.unwrap_or(0));
     });
     o.value("output_tokens", output);
     o.object("output_tokens_details", |o| {
@@ -226,6 +232,26 @@ fn read_error(fields: &mut Object<'_, '_>) -> UpstreamError {
     });
     error.status = error.status.or(error.code.as_deref().and_then(status_of));
     error
+}
+
+/// Writes what went wrong into an event, twice: as OpenAI documents it, and as OpenAI sends it, which
+/// is what its clients raise.
+fn write_error(o: &mut ObjectWriter<'_>, code: &str, error: &UpstreamError) {
+    let write = |o: &mut ObjectWriter<'_>| {
+        o.value("code", code);
+        o.value("message", &error.message);
+        o.value("param", &error.param);
+    };
+    write(o);
+    o.object("error", |o| {
+        let kind = match error.status {
+            Some(429) => "requests",
+            Some(400..=499) => "invalid_request_error",
+            _ => "server_error",
+        };
+        o.value("type", kind);
+        write(o);
+    });
 }
 
 /// The status that an error of this code would have had if no stream had been promised.
@@ -447,7 +473,7 @@ impl Frame<'_> {
             items.iter().for_each(|item| l.object(|o| item.write(o)));
         });
         write_defaults(o);
-        o.value("service_tier", self.service_tier);
+        o.value("service_tier", self.service_tier.and_then(service_tier));
         match &self.usage {
             Some(usage) => o.object("usage", |o| write_usage(o, usage)),
             None => o.null("usage"),
@@ -477,4 +503,23 @@ fn write_defaults(o: &mut ObjectWriter<'_>) {
     o.null("top_p");
     o.value("truncation", "disabled");
     o.null("user");
+}
+
+/// Appends an event. What is written here has no line ends, so it is one line of data.
+fn write_event(
+    out: &mut Vec<u8>,
+    sequence: &mut u64,
+    name: &str,
+    write: impl FnOnce(&mut ObjectWriter<'_>),
+) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    append_object(out, |o| {
+        o.value("type", name);
+        o.value("sequence_number", *sequence);
+        write(o);
+    });
+    out.extend_from_slice(b"\n\n");
+    *sequence += 1;
 }

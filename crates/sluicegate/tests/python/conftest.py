@@ -19,6 +19,7 @@ from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
 from recorder import Recorder  # noqa: E402
+from responses_provider import ResponsesProvider  # noqa: E402
 
 # Access keys of AWS, by which the recorder is asked too.
 AWS_KEYS = {"accessKeyId": "AKIDTESTS", "secretAccessKey": "aws-secret-of-the-tests"}
@@ -48,6 +49,11 @@ def bedrock(port: int, key: str) -> dict:
     claude = "anthropic.claude-sonnet-4-5"
     models = ["nova", claude, f"{claude}-v1:0"]
     return {**provider("bedrock", "", port, key, base=""), "models": models}
+
+
+def other(name: str, port: int, key: str, **fields) -> dict:
+    """A provider of OpenAI's dialect."""
+    return {"name": name, "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key, **fields}
 
 
 def media(port: int, key: str) -> dict:
@@ -83,6 +89,7 @@ def mesh(tmp_path_factory):
         media=MediaProvider(),
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
+        responses=ResponsesProvider(),
     )
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
@@ -114,6 +121,7 @@ def mesh(tmp_path_factory):
                     bedrock(providers.bedrock.port, key),
                     gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
+                    other("responses", providers.responses.port, key, models=["o9"]),
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),

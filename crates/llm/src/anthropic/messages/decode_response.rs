@@ -1,5 +1,7 @@
 //! Reading an answer.
 
+use std::borrow::Cow;
+
 use crate::canonical::{Choice, Content, Part, Reasoning, Response, ToolCall};
 use crate::wire::{Fault, Object, Value};
 
@@ -36,10 +38,20 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
         let mut figures = Figures::default();
         figures.update(usage);
         response.usage = Some(figures.usage());
-        response.service_tier = usage.object()?.text("service_tier")?;
+        let tier = usage.object()?.text("service_tier")?;
+        response.service_tier = tier.map(service_tier);
         Ok(())
     })?;
     Ok(response)
+}
+
+/// What Anthropic calls standard, others call the default.
+fn service_tier(tier: Cow<'_, str>) -> Cow<'_, str> {
+    if tier == "standard" {
+        Cow::Borrowed("default")
+    } else {
+        tier
+    }
 }
 
 fn block<'a>(object: &mut Object<'a, '_>) -> Result<Option<Part<'a>>, Fault> {

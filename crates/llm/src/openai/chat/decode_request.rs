@@ -145,9 +145,9 @@ fn effort(value: Value<'_, '_>) -> Result<Thinking, Fault> {
         "low" => Thinking::Effort(Effort::Low),
         "medium" => Thinking::Effort(Effort::Medium),
         "high" => Thinking::Effort(Effort::High),
-        "xhigh" => Thinking::Effort(Effort::XHigh),
+        "xhigh" | "max" => Thinking::Effort(Effort::XHigh),
         _ => {
-            return Err(value.fault("must be none, minimal, low, medium, high or xhigh"));
+            return Err(value.fault("must be none, minimal, low, medium, high, xhigh or max"));
         }
     })
 }

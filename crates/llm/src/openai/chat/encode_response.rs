@@ -1,7 +1,7 @@
 //! To a chat completion.
 
 use crate::canonical::{Choice, Content, Finish, Part, Reasoning, Response, Token, ToolCall};
-use crate::openai::token;
+use crate::openai::{service_tier, token};
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, object};
 
@@ -20,7 +20,8 @@ pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
         if let Some(usage) = &response.usage {
             o.object("usage", |o| write_usage(usage, o));
         }
-        o.maybe("service_tier", response.service_tier.as_deref());
+        let tier = response.service_tier.as_deref();
+        o.maybe("service_tier", tier.and_then(service_tier));
     })
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Source};
+use crate::openai::cache::breakpoint;
 use crate::wire::{Fault, ListWriter, Object, Value};
 
 /// Fields that nobody reads, each with its name and its value: hints, all of them.
@@ -54,7 +55,9 @@ pub(super) fn google_signature<'a>(
 
 fn part<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Part<'a>, Fault> {
     let mut object = value.object()?;
-    let cache = object.take("cache_control", |value| cache(value, rest))?;
+    let mark = object.take("cache_control", |value| cache(value, rest))?;
+    let own_mark = object.take("prompt_cache_breakpoint", breakpoint)?;
+    let cache = mark.or(own_mark);
     let kind = object.require_text("type")?;
     let content = match &*kind {
         "text" => {

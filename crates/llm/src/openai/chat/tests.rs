@@ -96,7 +96,7 @@ fn spellings_of_other_times_and_servers_are_read() {
 
 #[test]
 fn what_is_read_is_what_was_meant() {
-    let body = json!({"model": "m", "reasoning_effort": "low", "tool_choice": "none",
+    let body = json!({"model": "m", "reasoning_effort": "max", "tool_choice": "none",
     "response_format": {"type": "json_object"},
     "messages": [
         {"role": "user", "content": [{"type": "text", "text": "a",
@@ -114,7 +114,7 @@ fn what_is_read_is_what_was_meant() {
     .to_string();
     let request = decode_request(body.as_bytes()).unwrap();
     let thinking = request.thinking.unwrap().value;
-    assert_eq!(thinking, Thinking::Effort(Effort::Low));
+    assert_eq!(thinking, Thinking::Effort(Effort::XHigh));
     assert_eq!(request.tool_choice.unwrap().value, ToolChoice::None);
     assert_eq!(request.format.unwrap().value, Format::JsonObject);
     let [user, assistant, pieces] = &*request.messages else {

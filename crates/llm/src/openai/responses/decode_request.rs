@@ -7,6 +7,7 @@ use crate::canonical::{
     Content, Effort, Format, Given, Media, MediaKind, Message, Part, Request, Role, Source,
     Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
+use crate::openai::cache;
 use crate::wire::{Fault, Object, Value};
 
 const STATELESS: &str = "needs state or services that this gateway does not have";
@@ -235,11 +236,18 @@ fn contents<'a>(value: Value<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     if !value.is_list() {
         return Err(value.expected("a string or a list"));
     }
-    value.list(|part| content(part).map(Part::new))
+    value.list(part)
 }
 
-fn content<'a>(value: Value<'a, '_>) -> Result<Content<'a>, Fault> {
+fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
     let mut fields = value.object()?;
+    let cache = fields.take("prompt_cache_breakpoint", cache::breakpoint)?;
+    let content = content(&mut fields)?;
+    fields.finish()?;
+    Ok(Part { content, cache })
+}
+
+fn content<'a>(fields: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
     let kind = fields.require_text("type")?;
     let content = match kind.as_ref() {
         "input_text" => Content::Text(fields.require_text("text")?),
@@ -249,15 +257,14 @@ fn content<'a>(value: Value<'a, '_>) -> Result<Content<'a>, Fault> {
             Content::Text(fields.require_text("text")?)
         }
         "refusal" => Content::Refusal(fields.require_text("refusal")?),
-        "input_image" => Content::Media(image(&mut fields)?),
-        "input_file" => Content::Media(file(&mut fields)?),
+        "input_image" => Content::Media(image(fields)?),
+        "input_file" => Content::Media(file(fields)?),
         "input_audio" => Content::Media(fields.require("input_audio", audio)?),
         other => {
             let message = format!("is `{other}`, which has no counterpart in other APIs");
             return Err(fields.fault("type", message));
         }
     };
-    fields.finish()?;
     Ok(content)
 }
 
@@ -479,7 +486,7 @@ fn effort(value: Value<'_, '_>) -> Result<Thinking, Fault> {
         "low" => Thinking::Effort(Effort::Low),
         "medium" => Thinking::Effort(Effort::Medium),
         "high" => Thinking::Effort(Effort::High),
-        "xhigh" => Thinking::Effort(Effort::XHigh),
+        "xhigh" | "max" => Thinking::Effort(Effort::XHigh),
         other => return Err(value.fault(format!("is `{other}`, which is no known effort"))),
     })
 }

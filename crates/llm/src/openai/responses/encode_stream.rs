@@ -4,12 +4,12 @@
 
 use super::{
     COMPLETED, FAILED, Frame, IN_PROGRESS, INCOMPLETE, Item, Kind, Piece, Proof, outcome,
-    write_summary,
+    write_error, write_event, write_summary,
 };
 use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms, Token};
 use crate::openai::token;
 use crate::response::{UpstreamError, Usage};
-use crate::wire::{ObjectWriter, append_object};
+use crate::wire::ObjectWriter;
 
 /// The most bytes of an answer that are kept.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -390,9 +390,7 @@ impl StreamEncoder {
             _ => "server_error",
         });
         write_event(out, &mut self.sequence, "error", |o| {
-            o.value("code", code);
-            o.value("message", &error.message);
-            o.value("param", &error.param);
+            write_error(o, code, error);
         });
         if self.started {
             let error = Some((code, error.message.as_str()));
@@ -579,23 +577,4 @@ fn reasoning(encrypted: Option<String>) -> Kind<'static> {
         summary: None,
         encrypted: encrypted.map(Into::into),
     }
-}
-
-/// Appends an event. What is written here has no line ends, so it is one line of data.
-fn write_event(
-    out: &mut Vec<u8>,
-    sequence: &mut u64,
-    name: &str,
-    write: impl FnOnce(&mut ObjectWriter<'_>),
-) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    append_object(out, |o| {
-        o.value("type", name);
-        o.value("sequence_number", *sequence);
-        write(o);
-    });
-    out.extend_from_slice(b"\n\n");
-    *sequence += 1;
 }

@@ -321,7 +321,7 @@ fn options_are_read_and_written() {
         "tool_choice": {"type": "function", "name": "f"}, "parallel_tool_calls": false,
         "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "s",
             "schema": {"a": 1.0}, "strict": true}},
-        "reasoning": {"effort": "xhigh", "summary": "auto"},
+        "reasoning": {"effort": "max", "summary": "auto"},
         "max_output_tokens": 9, "temperature": 0.5, "top_p": 0.25, "top_logprobs": 2, "user": "u",
         "service_tier": "flex", "metadata": {"k": "v"}, "prompt_cache_key": "p",
         "safety_identifier": "s", "store": true, "include": ["message.output_text.logprobs"],

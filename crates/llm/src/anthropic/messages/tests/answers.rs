@@ -157,6 +157,11 @@ fn tokens_include_those_of_the_cache() {
     assert_eq!(response.usage, Some(expect));
     assert_eq!(response.service_tier.as_deref(), Some("priority"));
     check(&body, &body);
+    body["usage"]["service_tier"] = json!("standard");
+    let text = body.to_string();
+    let response = decode_response(text.as_bytes()).expect("an answer");
+    assert_eq!(response.service_tier.as_deref(), Some("default"));
+    check(&body, &body);
 }
 
 #[test]

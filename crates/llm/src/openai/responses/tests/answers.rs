@@ -5,7 +5,7 @@ use super::*;
 const USAGE: Usage = Usage {
     input: Some(10),
     cached_input: Some(4),
-    cache_write: None,
+    cache_write: Some(3),
     cache_write_hour: None,
     output: Some(6),
     reasoning: Some(2),
@@ -45,11 +45,20 @@ fn an_answer_is_whole() {
         "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [],
         "top_logprobs": 0, "top_p": null, "truncation": "disabled", "user": null,
         "service_tier": null,
-        "usage": {"input_tokens": 10, "input_tokens_details": {"cached_tokens": 4},
+        "usage": {"input_tokens": 10, "input_tokens_details": {"cached_tokens": 4,
+                "cache_write_tokens": 3},
             "output_tokens": 6, "output_tokens_details": {"reasoning_tokens": 2},
             "total_tokens": 16},
     });
     assert_eq!(written, expect);
+    let tier = |tier: &'static str| {
+        let response = Response {
+            service_tier: Some(tier.into()),
+            ..Response::default()
+        };
+        write(&response)["service_tier"].clone()
+    };
+    assert_eq!((tier("flex"), tier("batch")), (json!("flex"), Json::Null));
     let empty = write(&Response::default());
     assert_eq!(
         (&empty["created_at"], &empty["output"]),

@@ -389,7 +389,8 @@ fn figures_may_come_late_and_in_pieces() {
         late,
         Event::End,
     ]));
-    let expect = json!({"input_tokens": 5, "input_tokens_details": {"cached_tokens": 0},
+    let expect = json!({"input_tokens": 5, "input_tokens_details": {"cached_tokens": 0,
+            "cache_write_tokens": 0},
         "output_tokens": 8, "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 13});
     assert_eq!(frames.last().unwrap()["response"]["usage"], expect);
 }
@@ -413,6 +414,9 @@ fn an_error_ends_a_stream() {
         (&event["message"], &event["param"]),
         (&json!("slow down"), &Json::Null)
     );
+    let raised = json!({"type": "requests", "code": "rate_limit_exceeded",
+        "message": "slow down", "param": null});
+    assert_eq!(event["error"], raised);
     let expect = json!({"code": "rate_limit_exceeded", "message": "slow down"});
     assert_eq!(failed["response"]["error"], expect);
     assert_eq!(failed["response"]["status"], "failed");
