@@ -226,7 +226,38 @@ fn upstream_error_of(value: &Value) -> Option<UpstreamError> {
         kind: text("type"),
         code,
         param: text("param"),
-        message: text("message").unwrap_or_default(),
+        message: value.get("message").and_then(words).unwrap_or_default(),
+    })
+}
+
+/// The words of an error: a text, or as servers made with FastAPI have it, a list of what is wrong and
+/// where. Mistral has that list below a further `detail`.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(faults) => {
+            let faults: Vec<_> = faults.iter().filter_map(fault).collect();
+            (!faults.is_empty()).then(|| faults.join("; "))
+        }
+        Value::Object(fields) => words(fields.get("detail")?),
+        _ => None,
+    }
+}
+
+/// What is wrong and where: `{"loc": ["body", "messages", 0], "msg": "…"}`.
+fn fault(value: &Value) -> Option<String> {
+    let message = value.get("msg")?.as_str()?;
+    let place = value.get("loc").and_then(Value::as_array);
+    let names = place.into_iter().flatten().filter(|name| *name != "body");
+    let names: Vec<_> = names
+        .map(|name| {
+            name.as_str()
+                .map_or_else(|| name.to_string(), str::to_owned)
+        })
+        .collect();
+    Some(match names.is_empty() {
+        true => message.to_owned(),
+        false => format!("{}: {message}", names.join(".")),
     })
 }
 
@@ -371,6 +402,18 @@ pub(crate) fn event_error(data: &[u8]) -> Option<UpstreamError> {
         None if event.get("object") == Some(&Value::from("error")) => upstream_error_of(&event),
         None => None,
     }
+}
+
+/// The error of an answer that has none in `error`: one of an event's forms, or the `detail` of
+/// servers made with FastAPI.
+pub(crate) fn other_error(body: &[u8]) -> Option<UpstreamError> {
+    event_error(body).or_else(|| {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        Some(UpstreamError {
+            message: words(body.get("detail")?)?,
+            ..UpstreamError::default()
+        })
+    })
 }
 
 /// OpenAI's `type` and usual `code` for each kind.

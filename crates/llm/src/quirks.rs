@@ -70,21 +70,15 @@ impl Quirks {
         chat: Self::OPENAI.chat,
     };
 
-    /// Mistral, which refuses every field that it does not know (`extra_forbidden`), calls the seed
-    /// `random_seed`, wants ids of nine letters and digits, and reports usage unasked.
+    /// Mistral, which refuses every field that it does not know (`extra_forbidden`), has tiers of
+    /// service by other names, calls the seed `random_seed`, wants ids of nine letters and digits, and reports usage unasked.
     pub const MISTRAL: Self = Self {
         key_header: None,
         chat: ChatQuirks {
             usage_is_asked_for: false,
             seed: "random_seed",
             call_id_len: Some(9),
-            unknown: &[
-                "user",
-                "service_tier",
-                "logprobs",
-                "top_logprobs",
-                "metadata",
-            ],
+            unknown: &["user", "service_tier"],
             ..ChatQuirks::NONE
         },
     };

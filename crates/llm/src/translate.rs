@@ -211,7 +211,7 @@ impl Pair {
         tap.feed(body);
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
-            Dialect::OpenAi => openai::event_error(body),
+            Dialect::OpenAi => openai::other_error(body),
             Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama | Dialect::Bedrock => None,
         })
     }

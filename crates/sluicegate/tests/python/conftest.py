@@ -15,6 +15,7 @@ from anthropic_provider import AnthropicProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
 from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
+from mistral_provider import MistralProvider  # noqa: E402
 from ollama_provider import OllamaProvider  # noqa: E402
 from openai_provider import OpenAiProvider  # noqa: E402
 from processes import Engine, Process, free_port, get  # noqa: E402
@@ -56,6 +57,11 @@ def other(name: str, port: int, key: str, **fields) -> dict:
     return {"name": name, "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key, **fields}
 
 
+def preset(name: str, port: int, key: str, *models: str) -> dict:
+    """A well-known provider, but for where it is."""
+    return other(name, port, key, preset=name, models=list(models))
+
+
 def media(port: int, key: str) -> dict:
     return {"name": "media", "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key}
 
@@ -87,6 +93,7 @@ def mesh(tmp_path_factory):
         bedrock=BedrockProvider(),
         gemini=GeminiProvider(),
         media=MediaProvider(),
+        mistral=MistralProvider(),
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
         responses=ResponsesProvider(),
@@ -122,6 +129,7 @@ def mesh(tmp_path_factory):
                     gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
                     other("responses", providers.responses.port, key, models=["o9"]),
+                    preset("mistral", providers.mistral.port, key, "mistral-large"),
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),

@@ -6,7 +6,14 @@ import collections.abc
 import typing
 from typing import Any, Callable, get_args, get_origin
 
-from typing_extensions import Literal, NotRequired, Required, get_type_hints, is_typeddict
+from typing_extensions import (
+    Literal,
+    NotRequired,
+    Required,
+    TypeAliasType,
+    get_type_hints,
+    is_typeddict,
+)
 
 LISTS = (list, collections.abc.Iterable, collections.abc.Sequence)
 NUMBERS = {int: (int,), float: (int, float)}
@@ -51,9 +58,17 @@ def check(kind: Any, value: Any, where: str = "") -> None:
 
 
 def bare(kind: Any) -> Any:
-    while get_origin(kind) in (Required, NotRequired, typing.Annotated):
-        kind = get_args(kind)[0]
-    return kind
+    """A type without what stands around it, and that which a name is for."""
+    while True:
+        origin = get_origin(kind)
+        if origin in (Required, NotRequired, typing.Annotated):
+            kind = get_args(kind)[0]
+        elif isinstance(origin, TypeAliasType):
+            kind = origin.__value__[get_args(kind)]
+        elif isinstance(kind, TypeAliasType):
+            kind = kind.__value__
+        else:
+            return kind
 
 
 def expect(condition: bool, wanted: str, value: Any, where: str) -> None:
@@ -79,6 +94,8 @@ def fields(kind: Any, value: Any, where: str) -> None:
 def required(kind: Any) -> set[str]:
     """What must be there. Python itself does not know it of types that are written as texts."""
     hints = get_type_hints(kind, include_extras=True)
+    if kind.__total__:
+        return {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
     return {name for name, hint in hints.items() if get_origin(hint) is Required}
 
 

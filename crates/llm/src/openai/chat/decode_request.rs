@@ -199,7 +199,8 @@ fn tool_choice<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<ToolChoi
     match &*value.text()? {
         "auto" => Ok(ToolChoice::Auto),
         "none" => Ok(ToolChoice::None),
-        "required" => Ok(ToolChoice::Required),
+        // The latter is Mistral's.
+        "required" | "any" => Ok(ToolChoice::Required),
         _ => Err(value.fault("must be auto, none, required or the name of a function")),
     }
 }
@@ -272,11 +273,15 @@ fn answered<'a>(
     signers: &mut Vec<Cow<'a, str>>,
 ) -> Result<Vec<Part<'a>>, Fault> {
     object.ignore(&["annotations"]);
+    // Mistral's clients always say whether the answer is to begin with this.
+    if object.take("prefix", |value| value.boolean())? == Some(true) {
+        return Err(object.fault("prefix", "cannot be promised by the model's API"));
+    }
     let mut parts: Vec<Part<'_>> = reasoning_of(object, rest, signers)?
         .into_iter()
         .map(|reasoning| Part::new(Content::Reasoning(reasoning)))
         .collect();
-    let content = object.take("content", |value| parts::decode(value, rest))?;
+    let content = object.take("content", |value| parts::decode_answer(value, rest))?;
     parts.extend(content.unwrap_or_default());
     if let Some(refusal) = object.text("refusal")? {
         parts.push(Part::new(Content::Refusal(refusal)));

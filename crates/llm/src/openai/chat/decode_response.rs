@@ -1,7 +1,7 @@
 //! From a chat completion.
 
 use super::decode_request::{reasoning, tool_call};
-use super::parts::Rest;
+use super::parts::{self, Rest};
 use crate::canonical::{Choice, Content, Finish, Part, Response, Token};
 use crate::openai::{self, token};
 use crate::wire::{Fault, Object, Value};
@@ -49,7 +49,9 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
         let text = object.text(name)?;
         Ok(text.filter(|text| !text.is_empty()))
     };
-    parts.extend(text(object, "content")?.map(Part::text));
+    let said = object.take("content", parts::answer)?;
+    let said = said.into_iter().flatten().filter(says_something);
+    parts.extend(said.map(Part::new));
     parts.extend(text(object, "refusal")?.map(|text| Part::new(Content::Refusal(text))));
     let mut unread = Rest::default();
     let calls = object.take("tool_calls", |list| {
@@ -60,11 +62,20 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     Ok(parts)
 }
 
+fn says_something(content: &Content<'_>) -> bool {
+    match content {
+        Content::Text(text) => !text.is_empty(),
+        Content::Reasoning(thought) => thought.text.as_ref().is_some_and(|text| !text.is_empty()),
+        _ => true,
+    }
+}
+
 /// The reason of that name.
 pub(super) fn finish_of(name: std::borrow::Cow<'_, str>) -> Finish<'_> {
     match &*name {
         "stop" => Finish::Stop,
-        "length" => Finish::Length,
+        // The latter is Mistral's, of a conversation that is longer than the model can read.
+        "length" | "model_length" => Finish::Length,
         "tool_calls" | "function_call" => Finish::ToolCalls,
         "content_filter" => Finish::ContentFilter,
         _ => Finish::Other(name),

@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::decode_request::reasoning;
 use super::decode_response::{finish_of, tokens};
-use super::parts::{Rest, google_signature};
-use crate::canonical::{Delta, Event, Opening, Reasoning};
+use super::parts::{Rest, answer, google_signature};
+use crate::canonical::{Content, Delta, Event, Opening, Reasoning};
 use crate::openai;
 use crate::wire::{Fault, Object, Value};
 
@@ -215,10 +215,17 @@ impl Choice {
         for thought in reasoning(delta)? {
             self.thought(thought, emit);
         }
-        for (name, kind) in [("content", Kind::Text), ("refusal", Kind::Refusal)] {
-            if let Some(text) = delta.text(name)?.filter(|text| !text.is_empty()) {
-                self.say(kind, Delta::Text(text), emit);
+        for said in delta.take("content", answer)?.into_iter().flatten() {
+            match said {
+                Content::Text(text) if !text.is_empty() => {
+                    self.say(Kind::Text, Delta::Text(text), emit);
+                }
+                Content::Reasoning(thought) => self.thought(thought, emit),
+                _ => {}
             }
+        }
+        if let Some(text) = delta.text("refusal")?.filter(|text| !text.is_empty()) {
+            self.say(Kind::Refusal, Delta::Text(text), emit);
         }
         delta.take("tool_calls", |list| {
             let mut position = 0;

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Source};
+use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Reasoning, Source};
 use crate::openai::cache::breakpoint;
 use crate::wire::{Fault, ListWriter, Object, Value};
 
 /// Fields that nobody reads, each with its name and its value: hints, all of them.
 pub(super) type Rest<'a> = Vec<(Cow<'a, str>, &'a str)>;
+
+const TEXT: &str = "text";
+const THINKING: &str = "thinking";
 
 /// Keeps what is left of an object.
 pub(super) fn set_aside<'a>(object: Object<'a, '_>, name: &str, rest: &mut Rest<'a>) {
@@ -25,6 +28,63 @@ pub(super) fn decode<'a>(
     }
     let text = value.text()?;
     Ok(vec![Part::text(text)])
+}
+
+/// Reads what the model said in an earlier turn, which may be thoughts: see [`answer`].
+pub(super) fn decode_answer<'a>(
+    value: Value<'a, '_>,
+    rest: &mut Rest<'a>,
+) -> Result<Vec<Part<'a>>, Fault> {
+    if !value.is_list() {
+        return decode(value, rest);
+    }
+    value.list(|value| match kind(value)?.as_deref() {
+        Some(THINKING) => Ok(Part::new(thoughts(value)?)),
+        _ => part(value, rest),
+    })
+}
+
+/// Reads what a model says: a text, or a list of parts as Mistral has it where the model thinks. Parts
+/// of other kinds, such as references, say nothing that others know.
+pub(super) fn answer<'a>(value: Value<'a, '_>) -> Result<Vec<Content<'a>>, Fault> {
+    let mut said = Vec::new();
+    if !value.is_list() {
+        said.push(Content::Text(value.text()?));
+        return Ok(said);
+    }
+    value.each(|value| {
+        match kind(value)?.as_deref() {
+            Some(THINKING) => said.push(thoughts(value)?),
+            Some(TEXT) => said.push(Content::Text(value.object()?.require_text(TEXT)?)),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(said)
+}
+
+fn kind<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
+    value.object()?.text("type")
+}
+
+/// The texts of thoughts, as one.
+fn thoughts<'a>(value: Value<'a, '_>) -> Result<Content<'a>, Fault> {
+    let mut all = Cow::Borrowed("");
+    value.object()?.require(THINKING, |list| {
+        list.each(|thought| {
+            let text = thought.object()?.text(TEXT)?.unwrap_or_default();
+            if all.is_empty() {
+                all = text;
+            } else {
+                all.to_mut().push_str(&text);
+            }
+            Ok(())
+        })
+    })?;
+    Ok(Content::Reasoning(Reasoning {
+        text: Some(all),
+        ..Reasoning::default()
+    }))
 }
 
 /// Reads a mark for a cache.

@@ -8,6 +8,7 @@ use crate::canonical::{
 };
 
 mod fields;
+mod mistral;
 mod quirks;
 
 fn reencoded(request: &Json) -> (Json, Vec<String>) {

@@ -63,6 +63,7 @@ fn usage(input: u64, output: u64) -> Event<'static> {
     Event::Usage(Usage {
         input: Some(input),
         cached_input: Some(0),
+        cache_write: Some(0),
         output: Some(output),
         reasoning: Some(0),
         ..Usage::default()
