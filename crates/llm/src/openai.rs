@@ -89,11 +89,14 @@ pub(crate) fn model_in_path(path: &str) -> Option<&str> {
     model_resource(path)?.strip_prefix("/models/")
 }
 
-/// What follows the base path where that begins with `/models/`.
+/// What follows the base path, OpenAI's or Azure's, where that begins with `/models/`.
 fn model_resource(path: &str) -> Option<&str> {
     let path = without_slash(path);
-    match path.find("/v1/models/") {
-        Some(at) => path.get(at + "/v1".len()..),
+    let below = |base: &str, models: &str| Some(path.find(models)? + base.len());
+    let openais = below("/v1", "/v1/models/");
+    let azures = below("/openai", "/openai/models/");
+    match openais.into_iter().chain(azures).min() {
+        Some(at) => path.get(at..),
         None => path.starts_with("/models/").then_some(path),
     }
 }

@@ -24,6 +24,8 @@ fn paths_name_operations() {
     check("/v1/models/gpt-5", Some(GetModel));
     check("/team/v1/models/meta-llama/Llama-3", Some(GetModel));
     check("/models/m", Some(GetModel));
+    check("/openai/models", Some(ListModels));
+    check("/openai/models/m", Some(GetModel));
 }
 
 /// What is kept of earlier answers lives below the same path, and is not ours.
@@ -151,6 +153,9 @@ fn the_model_is_what_follows_models() {
     check("/p/v1/models/org/name", Some("org/name"));
     check("/v1/models/org%2Fname", Some("org%2Fname"));
     check("/v1/models/a/v1/models/b", Some("a/v1/models/b"));
+    check("/p/openai/models/m", Some("m"));
+    check("/openai/v1/models/m", Some("m"));
+    check("/v1/models/openai/models/b", Some("openai/models/b"));
     check("/models/a/v1/models/", Some("a/v1/models"));
     check("/v1/models", None);
     check("/v1/chat/completions", None);

@@ -232,7 +232,9 @@ impl StreamTap {
         self.content_events += u64::from(facts.content);
         self.usage = self.shape.joined(self.usage, facts.usage);
         if self.model.is_none() {
-            self.model = facts.model.filter(|model| model.len() <= MAX_MODEL_BYTES);
+            // Azure's first chunk, about the prompt alone, names none.
+            let is_name = |model: &String| (1..=MAX_MODEL_BYTES).contains(&model.len());
+            self.model = facts.model.filter(is_name);
         }
         if self.error.is_none() {
             self.error = facts.error;

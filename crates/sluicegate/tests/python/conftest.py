@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
+from azure_provider import DEPLOYMENTS, AzureProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
 from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
@@ -52,14 +53,9 @@ def bedrock(port: int, key: str) -> dict:
     return {**provider("bedrock", "", port, key, base=""), "models": models}
 
 
-def other(name: str, port: int, key: str, **fields) -> dict:
+def other(name: str, port: int, key: str, base: str = "/v1", **fields) -> dict:
     """A provider of OpenAI's dialect."""
-    return {"name": name, "baseUrl": f"http://127.0.0.1:{port}/v1", "apiKey": key, **fields}
-
-
-def preset(name: str, port: int, key: str, *models: str) -> dict:
-    """A well-known provider, but for where it is."""
-    return other(name, port, key, preset=name, models=list(models))
+    return {"name": name, "baseUrl": f"http://127.0.0.1:{port}{base}", "apiKey": key, **fields}
 
 
 def media(port: int, key: str) -> dict:
@@ -90,6 +86,7 @@ def mesh(tmp_path_factory):
     recorder = Recorder()
     providers = SimpleNamespace(
         anthropic=AnthropicProvider(),
+        azure=AzureProvider(),
         bedrock=BedrockProvider(),
         gemini=GeminiProvider(),
         media=MediaProvider(),
@@ -129,7 +126,21 @@ def mesh(tmp_path_factory):
                     gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
                     other("responses", providers.responses.port, key, models=["o9"]),
-                    preset("mistral", providers.mistral.port, key, "mistral-large"),
+                    other(
+                        "mistral",
+                        providers.mistral.port,
+                        key,
+                        preset="mistral",
+                        models=["mistral-large"],
+                    ),
+                    other(
+                        "azure",
+                        providers.azure.port,
+                        key,
+                        base="/openai/v1",
+                        preset="azure",
+                        models=list(DEPLOYMENTS),
+                    ),
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),

@@ -98,6 +98,14 @@ fn a_good_stream_passes_whole() {
 }
 
 #[test]
+fn a_chunk_that_names_no_model_is_passed_over() {
+    let filters = event(&json!({"model": "", "choices": [], "prompt_filter_results": []}));
+    let stream = [filters, role(), text("a"), stop(), DONE.into()].concat();
+    let seen = watch(&stream, StreamOptions::default());
+    assert_eq!(seen.report.model.as_deref(), Some("m"));
+}
+
+#[test]
 fn no_part_of_a_dropped_chunk_is_left_behind() {
     let stream = [role(), text("a"), stop(), usage_chunk(), DONE.into()].concat();
     let stream = stream.replace('\n', "\r\n");
