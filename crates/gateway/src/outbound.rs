@@ -175,9 +175,11 @@ pub(crate) fn body(routed: &Routed, target: &Target) -> Body {
 
 /// The edits that this target needs; `None` if the client's bytes will do.
 fn patch(prompt: &Prompt, target: &Target) -> Option<Box<dyn Patch>> {
+    let asks = target.backend.quirks.usage_is_asked_for();
     let rewrite = Rewrite {
         model: target.model.as_deref(),
-        include_usage: target.backend.quirks.usage_is_asked_for(),
+        include_usage: asks,
+        clear_stream_options: !asks,
     };
     let edits = Edits::rewrite(&prompt.scan, &rewrite);
     (!edits.is_empty()).then(|| Box::new(Spliced::new(&edits)) as Box<dyn Patch>)

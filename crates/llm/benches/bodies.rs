@@ -82,6 +82,7 @@ fn splice(bencher: Bencher, size: usize) {
     let rewrite = Rewrite {
         model: Some("another-model"),
         include_usage: true,
+        clear_stream_options: false,
     };
     bencher.bench_local(|| {
         let mut out = Vec::new();

@@ -34,6 +34,8 @@ pub struct Rewrite<'a> {
     /// Have the upstream report usage in a stream. Does nothing to a request that is not streamed
     /// (OpenAI refuses `stream_options` there), nor in a dialect that reports usage unasked.
     pub include_usage: bool,
+    /// Empty the options of a stream, for an upstream that refuses what is in them.
+    pub clear_stream_options: bool,
 }
 
 /// Edits in the order of the body, none overlapping another.
@@ -76,6 +78,9 @@ impl Edits {
         }
         if rewrite.include_usage && scan.asks_for_usage && scan.wants_stream() {
             include_usage(scan, &mut edits, &mut fields);
+        }
+        if rewrite.clear_stream_options {
+            edits.extend(clear_stream_options(scan));
         }
         if !fields.is_empty() {
             edits.push(insert_fields(scan.first_field, scan.empty, &fields));
@@ -238,6 +243,15 @@ fn include_usage(scan: &Scan, edits: &mut SmallVec<[Edit; 2]>, fields: &mut Vec<
             edits.push(insert_fields(span.start + 1, false, &[FIELD.to_owned()]));
         }
     }
+}
+
+fn clear_stream_options(scan: &Scan) -> Option<Edit> {
+    let options = scan.stream_options.as_ref();
+    let options = options.filter(|options| !options.empty)?;
+    Some(Edit {
+        span: options.span,
+        replacement: Bytes::from_static(b"{}"),
+    })
 }
 
 /// Puts fields right behind an opening brace.

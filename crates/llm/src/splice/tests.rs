@@ -58,6 +58,7 @@ fn check(body: &str, rewrite: Rewrite<'_>, expect: &str) {
 const USAGE: Rewrite<'static> = Rewrite {
     model: None,
     include_usage: true,
+    clear_stream_options: false,
 };
 
 #[test]
@@ -65,6 +66,7 @@ fn the_model_is_replaced() {
     let model = |model| Rewrite {
         model: Some(model),
         include_usage: false,
+        clear_stream_options: false,
     };
     check(
         r#"{ "model" : "a", "x":1}"#,
@@ -84,6 +86,28 @@ fn the_model_is_replaced() {
     check(r#"{"x":1}"#, model("b"), r#"{"model":"b","x":1}"#);
     check("{}", model("b"), r#"{"model":"b"}"#);
     check(r#"{"model":"\u0061"}"#, model("a"), r#"{"model":"\u0061"}"#);
+}
+
+#[test]
+fn the_options_of_a_stream_are_emptied() {
+    let check = |body: &str, expect: &str| {
+        let rewrite = Rewrite {
+            clear_stream_options: true,
+            ..Rewrite::default()
+        };
+        check(body, rewrite, expect);
+    };
+    check(
+        r#"{"stream":true,"stream_options":{"include_usage": true, "x":[1]},"model":"m"}"#,
+        r#"{"stream":true,"stream_options":{},"model":"m"}"#,
+    );
+    for body in [
+        r#"{"stream_options":{},"model":"m"}"#,
+        r#"{"stream_options":null,"model":"m"}"#,
+        r#"{"stream":true,"model":"m"}"#,
+    ] {
+        check(body, body);
+    }
 }
 
 #[test]
@@ -150,6 +174,7 @@ fn both_are_done_at_once() {
     let rewrite = Rewrite {
         model: Some("long-name"),
         include_usage: true,
+        clear_stream_options: false,
     };
     check(
         r#"{"stream":true}"#,
@@ -232,7 +257,7 @@ proptest! {
         body in chat_request(), model in ".{0,12}", seed: u64, cuts in cuts()
     ) {
         let bytes = write(&body, seed);
-        let rewrite = Rewrite { model: Some(&model), include_usage: true };
+        let rewrite = Rewrite { model: Some(&model), ..USAGE };
         let edits = Edits::rewrite(&scan(&bytes), &rewrite);
         let changed = apply(&edits, &pieces(&bytes, &cuts));
         prop_assert_eq!(changed.len() as i64, bytes.len() as i64 + edits.delta());

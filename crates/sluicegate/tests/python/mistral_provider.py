@@ -37,7 +37,7 @@ def refused(mismatch: typed.Mismatch) -> Refused:
     }
     kind, message = kinds.get(mismatch.code, ("value_error", mismatch.message))
     detail = [{"type": kind, "loc": ["body", *place], "msg": message, "input": None}]
-    return Refused(422, {"detail": detail})
+    return error(422, "invalid_request_error", {"detail": detail})
 
 
 check_chat = typed.checker(models.ChatCompletionRequestTypedDict, refused)
@@ -52,6 +52,9 @@ def demand(condition, kind: str, message: str, code: str) -> None:
 def as_typed(body: dict) -> dict:
     """A request by the names that the types have for what is called otherwise on the wire."""
     body = copy.deepcopy(body)
+    # It is no field of the types, but an object of which nothing is known.
+    for name in body.pop("stream_options", {}):
+        raise refused(typed.Mismatch(f"stream_options.{name}", "unknown_parameter", ""))
     if "input" in body:
         body["inputs"] = body.pop("input")
     schema = (body.get("response_format") or {}).get("json_schema")
