@@ -30,6 +30,9 @@ pub(crate) struct ChatQuirks {
     pub(crate) seed: &'static str,
     /// Length that ids of tool calls must have, of letters and digits alone; `None`: any.
     pub(crate) call_id_len: Option<usize>,
+    /// What the model is made to have said to the results of its calls where the user speaks next,
+    /// for a server that refuses a conversation in which it said nothing.
+    pub(crate) reply_to_results: Option<&'static str>,
     /// Hints that make it refuse a request.
     pub(crate) unknown: &'static [&'static str],
 }
@@ -40,6 +43,7 @@ impl ChatQuirks {
         usage_is_asked_for: true,
         seed: "seed",
         call_id_len: None,
+        reply_to_results: None,
         unknown: &[],
     };
 }
@@ -71,13 +75,15 @@ impl Quirks {
     };
 
     /// Mistral, which refuses every field that it does not know (`extra_forbidden`), has tiers of
-    /// service by other names, calls the seed `random_seed`, wants ids of nine letters and digits, and reports usage unasked.
+    /// service by other names, calls the seed `random_seed`, wants ids of nine letters and digits, refuses a user's words right
+    /// behind results (`invalid_request_message_order`), and reports usage unasked.
     pub const MISTRAL: Self = Self {
         key_header: None,
         chat: ChatQuirks {
             usage_is_asked_for: false,
             seed: "random_seed",
             call_id_len: Some(9),
+            reply_to_results: Some("OK."),
             unknown: &["user", "service_tier"],
             ..ChatQuirks::NONE
         },

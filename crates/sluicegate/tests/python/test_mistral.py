@@ -328,6 +328,11 @@ class TestServer:
         messages += [{"role": "assistant", "content": message.content}, user(told)]
         said = "weather(Brăila)=21 °C; weather(Odesa)=18 °C"
         assert ask().content[0].text == said
+        # As agents do, which have a word to add.
+        messages[-1]["content"].append({"type": "text", "text": "Never mind, play text"})
+        assert ask().content[0].text == TEXT
+        roles = [message["role"] for message in provider.last.body["messages"]]
+        assert roles[-4:] == ["tool", "tool", "assistant", "user"]
 
     @pytest.mark.parametrize("stream", [False, True])
     def test_thoughts(self, anthropic_client, stream):

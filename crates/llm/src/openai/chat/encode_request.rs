@@ -29,10 +29,12 @@ pub(crate) fn encode_request(
     let body = object(|o| {
         o.value("model", &request.model);
         o.list("messages", |list| {
-            fault = request
-                .messages
-                .iter()
-                .try_for_each(|message| write_message(message, &manner, list, dropped));
+            let mut after_result = false;
+            fault = request.messages.iter().try_for_each(|message| {
+                let written = write_message(message, after_result, &manner, list, dropped);
+                after_result = message.role == Role::User && ends_in_result(message);
+                written
+            });
         });
         write_tools(request, o, dropped);
         write_sampling(request, &manner, o, dropped);
@@ -180,16 +182,27 @@ fn write_format(format: &Format<'_>, o: &mut ObjectWriter<'_>) {
     }
 }
 
+/// Whether the message is written as results of tools alone.
+fn ends_in_result(message: &Message<'_>) -> bool {
+    let is_result = |part: &Part<'_>| matches!(part.content, Content::ToolResult(_));
+    !message.parts.is_empty() && message.parts.iter().all(is_result)
+}
+
 fn write_message(
     message: &Message<'_>,
+    after_result: bool,
     manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
+    let others = matches!(message.role, Role::System | Role::Developer);
+    if others && after_result {
+        manner.write_reply(list);
+    }
     match message.role {
         Role::System => write_said("system", message, list, dropped),
         Role::Developer => write_said(manner.developer, message, list, dropped),
-        Role::User => write_user(message, manner, list, dropped),
+        Role::User => write_user(message, after_result, manner, list, dropped),
         Role::Assistant => write_assistant(message, manner, list, dropped),
     }
 }
@@ -197,6 +210,7 @@ fn write_message(
 /// Results are messages of their own, directly behind the calls; what else the user says follows.
 fn write_user(
     message: &Message<'_>,
+    mut after_result: bool,
     manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
@@ -209,12 +223,16 @@ fn write_user(
                     dropped.add("cache_control");
                 }
                 write_result(result, manner, list, dropped)?;
+                after_result = true;
             }
             _ => said.push(part.clone()),
         }
     }
     if said.is_empty() && !message.parts.is_empty() {
         return Ok(());
+    }
+    if after_result {
+        manner.write_reply(list);
     }
     let message = Message {
         role: Role::User,

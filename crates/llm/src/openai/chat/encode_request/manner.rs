@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::canonical::{Dropped, Given, Request};
 use crate::quirks::ChatQuirks;
+use crate::wire::ListWriter;
 
 /// How one request is said to one server.
 pub(super) struct Manner<'q> {
@@ -52,6 +53,16 @@ impl<'q> Manner<'q> {
             return None;
         }
         given
+    }
+
+    /// Has the model reply to the results of its calls, where nobody else may speak before it did.
+    pub(super) fn write_reply(&self, list: &mut ListWriter<'_>) {
+        if let Some(reply) = self.quirks.reply_to_results {
+            list.object(|o| {
+                o.value("role", "assistant");
+                o.value("content", reply);
+            });
+        }
     }
 
     /// The id of a tool call in a form that the server takes, the same for the call and its result.

@@ -90,3 +90,38 @@ fn mistral_gets_nothing_that_it_refuses() {
     assert_eq!(said["messages"][1]["tool_calls"][1]["id"], "D681PevKs");
     assert_eq!(said["messages"][3]["tool_call_id"], "D681PevKs");
 }
+
+#[test]
+fn mistral_s_model_replies_to_results_before_the_user_speaks() {
+    let call = json!({"id": "D681PevKs", "type": "function",
+        "function": {"name": "f", "arguments": "{}"}});
+    let result = json!({"role": "tool", "tool_call_id": "D681PevKs", "content": "1"});
+    let called = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    let roles = |quirks, last: &[Json]| {
+        let mut messages = vec![json!({"role": "user", "content": "a"}), called.clone()];
+        messages.push(result.clone());
+        messages.extend(last.iter().cloned());
+        let said = said_to(quirks, &json!({"model": "m", "messages": messages})).0;
+        let messages = said["messages"].as_array().unwrap().iter().skip(2);
+        let roles: Vec<_> = messages
+            .map(|message| message["role"].as_str().unwrap().to_owned())
+            .collect();
+        roles.join(" ")
+    };
+    let user = json!({"role": "user", "content": "b"});
+    let system = json!({"role": "system", "content": "c"});
+    let assistant = json!({"role": "assistant", "content": "d"});
+    let quirks = &Quirks::MISTRAL;
+    assert_eq!(roles(quirks, &[]), "tool");
+    assert_eq!(roles(quirks, &[user.clone()]), "tool assistant user");
+    assert_eq!(roles(quirks, &[system]), "tool assistant system");
+    assert_eq!(
+        roles(quirks, &[assistant, user.clone()]),
+        "tool assistant user"
+    );
+    assert_eq!(
+        roles(quirks, &[user.clone(), user.clone()]),
+        "tool assistant user user"
+    );
+    assert_eq!(roles(&Quirks::NONE, &[user]), "tool user");
+}
