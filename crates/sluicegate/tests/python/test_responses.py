@@ -440,6 +440,19 @@ class TestRequest:
             assert [block["text"] for block in body["system"]] == ["Be brief.", "Be kind."]
             assert len(body["messages"]) == 3
 
+    @every_model
+    def test_a_refusal_of_the_model_comes_back(self, client, mesh, model):
+        answer = {
+            "type": "message",
+            "id": "msg_1",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "refusal", "refusal": "I would rather not."}],
+        }
+        said = [user("a"), answer, user("Name rivers.")]
+        assert whole(client, model, said).output_text == TEXT
+        assert "I would rather not." in json.dumps(provider_of(mesh, model).last.body)
+
     @pytest.mark.parametrize("model", ["o9", "claude"])
     def test_media(self, client, mesh, model):
         content = [
@@ -522,6 +535,13 @@ class TestState:
             ({"background": True}, "background"),
             ({"truncation": "auto"}, "truncation"),
             ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+            ({"tools": [{"type": "custom", "name": "a"}]}, "tools[0].type"),
+            (
+                {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto"}},
+                "tool_choice.type",
+            ),
+            ({"text": {"format": {"type": "json_object"}}}, "text.format"),
+            ({"input": [user([{"type": "input_file", "file_id": "file_1"}])]}, "messages"),
             ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
         ],
     )
