@@ -23,6 +23,9 @@ pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
 pub use stream::{BadStream, StreamTranslator};
 
+/// What the conversation is called where it is not known whose it is.
+const CONVERSATION: &str = "messages";
+
 /// Two APIs, of which one is to be answered by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
@@ -166,13 +169,13 @@ impl Pair {
         } else if request.model.is_empty() {
             return Err(Fault::new("model", "is required"));
         }
-        self.refuse_foreign_proofs(&request)?;
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
-        let encoded = self
-            .upstream
-            .encode_request(&request, self.quirks, &mut dropped);
-        let mut body = encoded?;
+        let encoded = self.refuse_foreign_proofs(&request).and_then(|()| {
+            self.upstream
+                .encode_request(&request, self.quirks, &mut dropped)
+        });
+        let mut body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
         // It is kept until it is sent, and counted by its length.
         body.shrink_to_fit();
         Ok(TranslatedRequest {
@@ -181,6 +184,17 @@ impl Pair {
             body: body.into(),
             dropped,
         })
+    }
+
+    /// A fault by the client's own name for the conversation.
+    fn in_client_s_words(self, fault: Fault) -> Fault {
+        if fault.field != CONVERSATION {
+            return fault;
+        }
+        Fault {
+            field: self.client.conversation().to_owned(),
+            ..fault
+        }
     }
 
     /// Refuses proofs that are known to be none of the upstream's provider, which would refuse them
@@ -193,7 +207,7 @@ impl Pair {
         match signers.find(|signer| !matches!(&***signer, "unknown") && **signer != own) {
             None => Ok(()),
             Some(other) => Err(Fault::new(
-                "messages",
+                CONVERSATION,
                 format!(
                     "hold reasoning signed by another provider (`{other}`): go on with the model \
                      that signed it, or leave it out"

@@ -72,6 +72,19 @@ impl Form {
         }
     }
 
+    /// The field that holds the conversation.
+    pub(super) const fn conversation(self) -> &'static str {
+        match self {
+            Self::OpenAiChat
+            | Self::AnthropicMessages
+            | Self::OllamaChat
+            | Self::BedrockConverse => "messages",
+            Self::OpenAiResponses => "input",
+            Self::GeminiContent => "contents",
+            Self::OllamaGenerate => "prompt",
+        }
+    }
+
     /// The path below a base path.
     pub(super) fn resource(self, request: &Request<'_>) -> Cow<'static, str> {
         Cow::Borrowed(match self {

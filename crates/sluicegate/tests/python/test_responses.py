@@ -541,7 +541,7 @@ class TestState:
                 "tool_choice.type",
             ),
             ({"text": {"format": {"type": "json_object"}}}, "text.format"),
-            ({"input": [user([{"type": "input_file", "file_id": "file_1"}])]}, "messages"),
+            ({"input": [user([{"type": "input_file", "file_id": "file_1"}])]}, "input"),
             ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
         ],
     )

@@ -217,3 +217,16 @@ fn a_stream_that_breaks_off_or_fails_is_not_completed() {
     assert_eq!(errors.next().unwrap()["message"], "busy");
     assert_eq!(events.last().unwrap()["type"], "response.failed", "{text}");
 }
+
+/// The field that is named is one that the client has.
+#[test]
+fn what_cannot_be_said_in_a_conversation_is_named_by_the_client_s_word() {
+    let mut body = ask();
+    let file = json!({"type": "input_file", "file_id": "file_1"});
+    body["input"] = json!([{"role": "user", "content": [file]}]);
+    assert_eq!(refused(RESPONSES, Dialect::Anthropic, &body), "input");
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": [
+        {"type": "file", "file": {"file_id": "file_1"}}]}]});
+    let field = refused(Api::CHAT_COMPLETIONS, Dialect::Anthropic, &chat);
+    assert_eq!(field, "messages");
+}
