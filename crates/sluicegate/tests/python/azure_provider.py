@@ -1,5 +1,5 @@
-"""Azure OpenAI with its rules: OpenAI's, but for the key's header, names of deployments, errors, and what
-its filters add to answers and streams."""
+"""Azure OpenAI with its rules: OpenAI's, but for the key's header, names of deployments, errors,
+and what its filters add to answers and streams."""
 
 import base64
 import json
@@ -58,7 +58,7 @@ class AzureProvider(OpenAiProvider):
             return super().said(name, body)
         inner = {
             "code": "ResponsibleAIPolicyViolation",
-            "content_filter_result": {**HARMLESS, "jailbreak": {"filtered": True, "detected": True}},
+            "content_filter_result": {**HARMLESS, "jailbreak": {"filtered": True}},
         }
         message = "The response was filtered due to the prompt triggering our policy."
         more = {"type": None, "param": "prompt", "status": 400, "innererror": inner}
@@ -78,8 +78,8 @@ class AzureProvider(OpenAiProvider):
         return {"object": "list", "model": "text-embedding-3-small", "data": data, "usage": usage}
 
     def filtered(self, answer):
-        """An answer with what the filters say of it: a stream begins with a word about the prompt, which
-        has neither id nor model nor choices."""
+        """An answer with what the filters say of it: a stream begins with a word about the prompt,
+        which has neither id nor model nor choices."""
         if isinstance(answer, dict):
             for choice in answer["choices"]:
                 choice["content_filter_results"] = HARMLESS

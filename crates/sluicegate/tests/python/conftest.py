@@ -10,6 +10,8 @@ import openai
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# So that what is asserted there is told as well as here.
+pytest.register_assert_rewrite("asking", "lifecycle")
 
 from anthropic_provider import AnthropicProvider  # noqa: E402
 from azure_provider import DEPLOYMENTS, AzureProvider  # noqa: E402

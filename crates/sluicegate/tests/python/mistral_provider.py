@@ -1,5 +1,5 @@
-"""Mistral's API with its rules: the types that its own SDK has for requests, beyond which it takes no
-field, and what else a request of a client can break."""
+"""Mistral's API with its rules: the types that its own SDK has for requests, beyond which it takes
+no field, and what else a request of a client can break."""
 
 import copy
 import itertools
@@ -205,7 +205,8 @@ class MistralProvider(Provider):
     def call(self, tool: str, **arguments) -> dict:
         written = json.dumps(arguments, ensure_ascii=False)
         function = {"name": tool, "arguments": written}
-        return {"id": f"c{next(self.ids):08d}", "type": "function", "function": function, "index": 0}
+        name = f"c{next(self.ids):08d}"
+        return {"id": name, "type": "function", "function": function, "index": 0}
 
     @staticmethod
     def told(messages: list) -> list[str]:
@@ -236,7 +237,7 @@ class MistralProvider(Provider):
         if name == "broken":
             return [*chunks, BREAK]
         if name == "failing":
-            fault = {"object": "error", "message": "Internal error", "type": "internal_server_error"}
+            fault = {"object": "error", "message": "Internal error", "type": "internal_error"}
             return [*chunks, f"data: {json.dumps({'error': fault})}\n\n"]
         calls = message.get("tool_calls") or []
         calls = [{**call, "index": index} for index, call in enumerate(calls)]

@@ -1,5 +1,5 @@
-"""OpenAI's Responses API with its rules: the types that its own SDK has for requests, and what else a
-request of a client can break."""
+"""OpenAI's Responses API with its rules: the types that its own SDK has for requests, and what
+else a request of a client can break."""
 
 import hashlib
 import itertools

@@ -1,5 +1,5 @@
-"""The official client of Azure OpenAI works unchanged, whoever serves the model, and what Azure serves is
-there for other clients."""
+"""The official client of Azure OpenAI works unchanged, whoever serves the model, and what Azure
+serves is there for other clients."""
 
 import asyncio
 import json
@@ -266,8 +266,8 @@ class TestServer:
         # Whatever a deployment is called, the model is OpenAI's.
         assert provider.last.body["max_completion_tokens"] == 900
         told = [
-            {"type": "tool_result", "tool_use_id": block.id, "content": DEGREES[block.input["city"]]}
-            for block in message.content
+            {"type": "tool_result", "tool_use_id": call.id, "content": DEGREES[call.input["city"]]}
+            for call in message.content
         ]
         messages += [{"role": "assistant", "content": message.content}, user(told)]
         message = ask()

@@ -1,5 +1,5 @@
-"""Mistral's official client works unchanged at the paths of OpenAI's API, whoever serves the model, and
-Mistral's models are there for other clients: nothing reaches their API that it does not take."""
+"""Mistral's official client works unchanged at the paths of OpenAI's API, whoever serves the model,
+and Mistral's models are there for other clients: nothing reaches them that they do not take."""
 
 import asyncio
 import base64
@@ -100,7 +100,7 @@ class TestClient:
         messages = [{"role": "system", "content": "Be brief."}, user("Name rivers.")]
         message, finish, usage = answer(mistral, model, messages)
         assert (message.content, finish) == (TEXT, "stop")
-        # The client has no field that asks for the tokens of a stream, which Mistral reports unasked.
+        # The client has no field that asks for a stream's tokens: Mistral reports them unasked.
         if model == LARGE or answer is whole:
             assert (usage.prompt_tokens, usage.completion_tokens) == (21, 13)
             assert usage.total_tokens == 34
@@ -184,8 +184,9 @@ class TestClient:
                 fields = {"model": model, "messages": [user("Name rivers.")]}
                 answer = await client.chat.complete_async(**fields)
                 stream = await client.chat.stream_async(**fields)
-                deltas = [event.data.choices[0].delta async for event in stream if event.data.choices]
-                return answer, [delta.content for delta in deltas if delta.content]
+                chunks = [event.data async for event in stream]
+                texts = [choice.delta.content for chunk in chunks for choice in chunk.choices]
+                return answer, [text for text in texts if text]
 
         answer, deltas = asyncio.run(run())
         assert answer.choices[0].message.content == "".join(deltas) == TEXT and len(deltas) > 3
@@ -269,7 +270,7 @@ class TestServer:
         assert provider.last.headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
 
     def test_usage_of_a_stream(self, client, mesh):
-        """Comes unasked, so it is not asked for, even where the client asks: Mistral would refuse."""
+        """Comes unasked, so it is never asked for: Mistral refuses that."""
         fields = {"model": LARGE, "messages": [user("play cached")], "stream": True}
         *_, last = client.chat.completions.create(**fields)
         assert last.choices[0].finish_reason == "stop" and last.usage.prompt_tokens == 1021
@@ -322,8 +323,8 @@ class TestServer:
         message = ask()
         assert message.stop_reason == "tool_use"
         told = [
-            {"type": "tool_result", "tool_use_id": block.id, "content": DEGREES[block.input["city"]]}
-            for block in message.content
+            {"type": "tool_result", "tool_use_id": call.id, "content": DEGREES[call.input["city"]]}
+            for call in message.content
         ]
         messages += [{"role": "assistant", "content": message.content}, user(told)]
         said = "weather(Brăila)=21 °C; weather(Odesa)=18 °C"

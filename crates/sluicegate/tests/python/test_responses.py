@@ -2,7 +2,6 @@
 provider of that API, to which all is passed on, or one of another dialect."""
 
 import asyncio
-import base64
 import json
 
 import anthropic_provider
@@ -11,86 +10,36 @@ import openai
 import pydantic
 import pytest
 import responses_provider
-from anthropic_provider import REDACTED, AnthropicProvider
+from anthropic_provider import REDACTED
+from asking import (
+    CLAUDE_AT_BEDROCK,
+    NOVA,
+    NOW,
+    PDF,
+    PIXEL,
+    PNG,
+    TEXT,
+    THOUGHT,
+    WEATHER,
+    both,
+    calls_of,
+    every_model,
+    helped,
+    provider_of,
+    results,
+    streamed,
+    translated,
+    user,
+    ways,
+    whole,
+)
 from conftest import CLIENT_KEY, UPSTREAM_KEY
-from lifecycle import check_response, check_stream
 from processes import eventually, metric_sum
-
-TEXT = AnthropicProvider.TEXT
-THOUGHT = AnthropicProvider.THOUGHT
-PIXEL = base64.b64encode(b"\x89PNG of one pixel").decode()
-PNG = f"data:image/png;base64,{PIXEL}"
-PDF = f"data:application/pdf;base64,{PIXEL}"
-SCHEMA = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
-WEATHER = {
-    "type": "function",
-    "name": "weather",
-    "description": "The weather of a city",
-    "parameters": SCHEMA,
-    "strict": True,
-}
-NOW = {"type": "function", "name": "now", "parameters": None, "strict": None}
-DEGREES = {"Brăila": "21 °C", "Odesa": "18 °C"}
-# `o9` is served by the API itself, the others are not.
-NOVA, CLAUDE_AT_BEDROCK = "nova", "anthropic.claude-sonnet-4-5"
-every_model = pytest.mark.parametrize("model", ["o9", "claude", NOVA])
-translated = pytest.mark.parametrize("model", ["claude", NOVA])
 
 
 class River(pydantic.BaseModel):
     river: str
     length: int
-
-
-def user(content) -> dict:
-    return {"role": "user", "content": content}
-
-
-def whole(client, model, said, **fields):
-    """The answer as a whole."""
-    response = client.responses.create(model=model, input=said, **fields)
-    check_response(response.to_dict())
-    return response
-
-
-def streamed(client, model, said, **fields):
-    """The answer that ends a stream in which all is in order."""
-    events = list(client.responses.create(model=model, input=said, stream=True, **fields))
-    check_stream([event.to_dict() for event in events])
-    return events[-1].response
-
-
-def helped(client, model, said, **fields):
-    """The answer as the client's helper puts it together from a stream."""
-    with client.responses.stream(model=model, input=said, **fields) as stream:
-        return stream.get_final_response()
-
-
-ways = pytest.mark.parametrize("answer", [whole, streamed, helped])
-both = pytest.mark.parametrize("answer", [whole, streamed])
-
-
-def provider_of(mesh, model: str):
-    names = {"o9": "responses", "claude": "anthropic"}
-    return getattr(mesh.providers, names.get(model, "bedrock"))
-
-
-def calls_of(response) -> list:
-    return [item for item in response.output if item.type == "function_call"]
-
-
-def results(response) -> list[dict]:
-    """What the tools say to the calls of an answer."""
-    said = []
-    for call in calls_of(response):
-        output = DEGREES[json.loads(call.arguments)["city"]]
-        said.append({"type": "function_call_output", "call_id": call.call_id, "output": output})
-    return said
 
 
 class TestAnswer:
@@ -180,7 +129,7 @@ class TestAnswer:
         assert "".join(deltas) == response.output_text == TEXT and len(deltas) > 3
 
     def test_a_backend_without_the_api(self, client):
-        """What speaks OpenAI's dialect is asked at its own path, and says itself that it has none."""
+        """What speaks OpenAI's dialect is asked at the same path, and says that it has none."""
         with pytest.raises(openai.NotFoundError, match="responses"):
             whole(client, "gpt-5", "Name rivers.")
 
@@ -508,93 +457,3 @@ class TestRequest:
         for model in ("o9", "claude", NOVA):
             whole(client, model, "Name rivers.")
             assert CLIENT_KEY not in str(provider_of(mesh, model).last.headers)
-
-
-class TestState:
-    """What a server keeps is for who keeps it."""
-
-    def test_goes_on_at_the_api_itself(self, client):
-        first = client.responses.create(model="o9", input="play tool", tools=[WEATHER])
-        fields = {"previous_response_id": first.id, "tools": [WEATHER]}
-        second = whole(client, "o9", results(first), **fields)
-        assert second.output_text == "weather(Brăila)=21 °C"
-        assert second.previous_response_id == first.id
-
-    def test_unknown_at_the_api_itself(self, client):
-        with pytest.raises(openai.BadRequestError) as caught:
-            whole(client, "o9", "Go on.", previous_response_id="resp_nobody")
-        assert caught.value.param == "previous_response_id"
-        assert caught.value.code == "previous_response_not_found"
-
-    @pytest.mark.parametrize(
-        ("fields", "param"),
-        [
-            ({"previous_response_id": "resp_1"}, "previous_response_id"),
-            ({"conversation": "conv_1"}, "conversation"),
-            ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-            ({"background": True}, "background"),
-            ({"truncation": "auto"}, "truncation"),
-            ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-            ({"tools": [{"type": "custom", "name": "a"}]}, "tools[0].type"),
-            (
-                {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto"}},
-                "tool_choice.type",
-            ),
-            ({"text": {"format": {"type": "json_object"}}}, "text.format"),
-            ({"input": [user([{"type": "input_file", "file_id": "file_1"}])]}, "input"),
-            ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
-        ],
-    )
-    @translated
-    @both
-    def test_cannot_be_said_to_others(self, client, mesh, answer, model, fields, param):
-        taken = len(provider_of(mesh, model).taken)
-        fields = {"input": "Go on.", **fields}
-        with pytest.raises(openai.BadRequestError) as caught:
-            answer(client, model, fields.pop("input"), **fields)
-        assert caught.value.param == param
-        assert caught.value.type == "invalid_request_error"
-        assert len(provider_of(mesh, model).taken) == taken
-
-
-class TestErrors:
-    """Each error is the exception that the client has for it, however the answer is asked for."""
-
-    @ways
-    @every_model
-    @pytest.mark.parametrize(
-        ("script", "exception"),
-        [
-            ("invalid", openai.BadRequestError),
-            ("limited", openai.RateLimitError),
-            ("overloaded", openai.InternalServerError),
-        ],
-    )
-    def test_of_the_backend(self, client, answer, model, script, exception):
-        with pytest.raises(exception) as caught:
-            answer(client, model, f"play {script}")
-        assert caught.value.body["message"] and caught.value.type
-
-    def test_denied(self, client):
-        with pytest.raises(openai.PermissionDeniedError, match="access to the model"):
-            whole(client, NOVA, "play denied")
-
-    def test_unknown_model(self, client):
-        with pytest.raises(openai.NotFoundError) as caught:
-            whole(client, "nobody", "Name rivers.")
-        assert caught.value.code == "model_not_found"
-
-    @pytest.mark.parametrize(
-        ("said", "param"),
-        [
-            ([user([{"type": "smell"}])], "input[0].content[0].type"),
-            ([{"role": "nobody", "content": "a"}], "input[0].role"),
-            ([{"type": "function_call", "name": "a", "arguments": "{}"}], "input[0].call_id"),
-        ],
-    )
-    @every_model
-    def test_the_field_at_fault_is_named(self, client, model, said, param):
-        with pytest.raises(openai.BadRequestError) as caught:
-            whole(client, model, said)
-        if model != "o9":
-            assert caught.value.param == param

@@ -1,5 +1,5 @@
-"""The simulated providers of OpenAI's Responses API, Mistral and Azure are as strict as the tests through
-the gateway take them to be."""
+"""The simulated providers of OpenAI's Responses API, Mistral and Azure are as strict as the tests
+through the gateway take them to be."""
 
 import openai
 import pytest

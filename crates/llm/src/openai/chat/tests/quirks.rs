@@ -113,7 +113,10 @@ fn mistral_s_model_replies_to_results_before_the_user_speaks() {
     let assistant = json!({"role": "assistant", "content": "d"});
     let quirks = &Quirks::MISTRAL;
     assert_eq!(roles(quirks, &[]), "tool");
-    assert_eq!(roles(quirks, &[user.clone()]), "tool assistant user");
+    assert_eq!(
+        roles(quirks, std::slice::from_ref(&user)),
+        "tool assistant user"
+    );
     assert_eq!(roles(quirks, &[system]), "tool assistant system");
     assert_eq!(
         roles(quirks, &[assistant, user.clone()]),
