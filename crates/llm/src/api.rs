@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::frames::Framing;
-use crate::{anthropic, bedrock, decoded, gemini, ollama, openai};
+use crate::{anthropic, bedrock, cohere, decoded, gemini, ollama, openai};
 
 /// A family of LLM APIs with one wire form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum Dialect {
     Ollama,
     /// Amazon Bedrock's Converse.
     Bedrock,
+    /// Cohere's API, version 2.
+    Cohere,
 }
 
 /// How a key is sent.
@@ -43,12 +45,13 @@ impl KeyHeader {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenAi,
         Self::Anthropic,
         Self::Gemini,
         Self::Ollama,
         Self::Bedrock,
+        Self::Cohere,
     ];
 
     /// The dialect's name as logs and configuration spell it.
@@ -60,6 +63,7 @@ impl Dialect {
             Self::Gemini => "gemini",
             Self::Ollama => "ollama",
             Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -67,7 +71,7 @@ impl Dialect {
     #[must_use]
     pub const fn framing(self) -> Framing {
         match self {
-            Self::OpenAi | Self::Anthropic | Self::Gemini => Framing::Events,
+            Self::OpenAi | Self::Anthropic | Self::Gemini | Self::Cohere => Framing::Events,
             Self::Ollama => Framing::Lines,
             Self::Bedrock => Framing::Messages,
         }
@@ -77,7 +81,7 @@ impl Dialect {
     #[must_use]
     pub const fn key_header(self) -> KeyHeader {
         match self {
-            Self::OpenAi | Self::Ollama | Self::Bedrock => KeyHeader::BEARER,
+            Self::OpenAi | Self::Ollama | Self::Bedrock | Self::Cohere => KeyHeader::BEARER,
             Self::Anthropic => KeyHeader {
                 name: "x-api-key",
                 prefix: "",
@@ -94,7 +98,7 @@ impl Dialect {
     #[must_use]
     pub const fn default_headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::OpenAi | Self::Gemini | Self::Ollama | Self::Bedrock => &[],
+            Self::OpenAi | Self::Gemini | Self::Ollama | Self::Bedrock | Self::Cohere => &[],
             Self::Anthropic => &anthropic::DEFAULT_HEADERS,
         }
     }
@@ -123,6 +127,8 @@ pub enum Operation {
     Translations,
     /// Judge whether content is harmful.
     Moderations,
+    /// Order documents by what they have to do with a question.
+    Rerank,
     /// Count the tokens that a conversation would be read as.
     CountTokens,
     /// List the models that can be asked.
@@ -149,6 +155,7 @@ impl Operation {
             Self::Transcriptions => "transcription",
             Self::Translations => "translation",
             Self::Moderations => "moderation",
+            Self::Rerank => "rerank",
             Self::CountTokens => "count_tokens",
             Self::ListModels => "list_models",
             Self::GetModel | Self::ShowModel => "get_model",
@@ -198,11 +205,13 @@ impl Api {
     pub const OLLAMA_CHAT: Self = Self::new(Dialect::Ollama, Operation::ChatCompletions);
     /// Bedrock's Converse.
     pub const CONVERSE: Self = Self::new(Dialect::Bedrock, Operation::ChatCompletions);
+    /// Cohere's chat.
+    pub const COHERE_CHAT: Self = Self::new(Dialect::Cohere, Operation::ChatCompletions);
     /// Ollama's chat of one turn.
     pub const OLLAMA_GENERATE: Self = Self::new(Dialect::Ollama, Operation::Completions);
 
     /// Those that clients may ask.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::CHAT_COMPLETIONS,
         Self::RESPONSES,
         Self::new(Dialect::OpenAi, Operation::Completions),
@@ -213,6 +222,7 @@ impl Api {
         Self::new(Dialect::OpenAi, Operation::Transcriptions),
         Self::new(Dialect::OpenAi, Operation::Translations),
         Self::new(Dialect::OpenAi, Operation::Moderations),
+        Self::new(Dialect::OpenAi, Operation::Rerank),
         Self::new(Dialect::OpenAi, Operation::ListModels),
         Self::new(Dialect::OpenAi, Operation::GetModel),
         Self::MESSAGES,
@@ -233,6 +243,11 @@ impl Api {
         Self::new(Dialect::Bedrock, Operation::CountTokens),
         Self::new(Dialect::Bedrock, Operation::ListModels),
         Self::new(Dialect::Bedrock, Operation::GetModel),
+        Self::COHERE_CHAT,
+        Self::new(Dialect::Cohere, Operation::Embeddings),
+        Self::new(Dialect::Cohere, Operation::Rerank),
+        Self::new(Dialect::Cohere, Operation::ListModels),
+        Self::new(Dialect::Cohere, Operation::GetModel),
     ];
 
     const fn new(dialect: Dialect, operation: Operation) -> Self {
@@ -250,6 +265,7 @@ impl Api {
         let of = |dialect| move |operation| Self { dialect, operation };
         gemini::path::operation(path)
             .map(of(Dialect::Gemini))
+            .or_else(|| cohere::operation(path).map(of(Dialect::Cohere)))
             .or_else(|| openai::operation(path).map(of(Dialect::OpenAi)))
             .or_else(|| anthropic::operation(path).map(of(Dialect::Anthropic)))
             .or_else(|| ollama::operation(path).map(of(Dialect::Ollama)))
@@ -267,6 +283,8 @@ impl Api {
             api.dialect = Dialect::Anthropic;
         } else if is_shared && has_header(Dialect::Gemini.key_header().name) {
             api.dialect = Dialect::Gemini;
+        } else if is_shared && has_header(cohere::SDK_HEADER) {
+            api.dialect = Dialect::Cohere;
         }
         Some(api)
     }
@@ -296,6 +314,7 @@ impl Api {
             | Operation::Transcriptions
             | Operation::Translations
             | Operation::Moderations
+            | Operation::Rerank
             | Operation::CountTokens
             | Operation::ShowModel => true,
             Operation::ListModels | Operation::GetModel => false,
@@ -315,6 +334,9 @@ impl Api {
             Dialect::Gemini => gemini::path::resource(path, model),
             Dialect::Ollama => ollama::resource(self.operation).into(),
             Dialect::Bedrock => bedrock::path::resource(path, model),
+            Dialect::Cohere => cohere::resource(self.operation)
+                .unwrap_or_else(|| openai::resource(self.operation, path))
+                .into(),
         }
     }
 
@@ -336,6 +358,10 @@ impl Api {
             (Dialect::Bedrock, Operation::ChatCompletions) => "/model/{model}/converse".to_owned(),
             (Dialect::Bedrock, Operation::CountTokens) => "/model/{model}/count-tokens".to_owned(),
             (Dialect::Bedrock, _) => bedrock::path::resource("", None).into_owned(),
+            (Dialect::Cohere, Operation::ListModels | Operation::GetModel) => {
+                format!("/v1{}", self.resource("", None))
+            }
+            (Dialect::Cohere, _) => format!("/v2{}", self.resource("", None)),
             (Dialect::OpenAi | Dialect::Anthropic, _) => format!("/v1{}", self.resource("", None)),
         }
     }
@@ -346,7 +372,7 @@ impl Api {
     pub fn query(self, query: &str) -> Option<Cow<'_, str>> {
         let own: &[&str] = match self.dialect {
             Dialect::OpenAi => &["api-version"],
-            Dialect::Anthropic | Dialect::Ollama | Dialect::Bedrock => &[],
+            Dialect::Anthropic | Dialect::Ollama | Dialect::Bedrock | Dialect::Cohere => &[],
             Dialect::Gemini => &["key", "$key", "access_token", "$access_token"],
         };
         let is_kept = |pair: &&str| {
@@ -367,7 +393,7 @@ impl Api {
     #[must_use]
     pub fn model_in_path(self, path: &str) -> Option<&str> {
         match (self.dialect, self.operation) {
-            (Dialect::OpenAi | Dialect::Anthropic, Operation::GetModel) => {
+            (Dialect::OpenAi | Dialect::Anthropic | Dialect::Cohere, Operation::GetModel) => {
                 openai::model_in_path(path)
             }
             (Dialect::OpenAi, _) => openai::deployment(path),
@@ -383,7 +409,7 @@ impl Api {
         match self.dialect {
             Dialect::Gemini => Some(gemini::path::generation(path)?.1),
             Dialect::Bedrock => Some(bedrock::path::conversation(path)?.1),
-            Dialect::OpenAi | Dialect::Anthropic | Dialect::Ollama => None,
+            Dialect::OpenAi | Dialect::Anthropic | Dialect::Ollama | Dialect::Cohere => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::{Api, Dialect, Operation, anthropic, bedrock, gemini, ollama, openai};
+use crate::{Api, Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai};
 
 /// What went wrong, as far as dialects tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +144,7 @@ pub fn encode(dialect: Dialect, error: &ApiError) -> Bytes {
         Dialect::Gemini => gemini::error_body(error),
         Dialect::Ollama => ollama::error_body(error),
         Dialect::Bedrock => bedrock::error_body(error),
+        Dialect::Cohere => cohere::error_body(error),
     }
 }
 
@@ -163,6 +164,7 @@ pub fn stream_event(api: Api, error: &ApiError, number: u64) -> Bytes {
         (Dialect::Gemini, _) => crate::sse::encode(None, &gemini::error_body(error)),
         (Dialect::Ollama, _) => ollama::error_line(error),
         (Dialect::Bedrock, _) => bedrock::error_message(error),
+        (Dialect::Cohere, _) => cohere::error_event(error),
     }
 }
 

@@ -6,14 +6,15 @@
 //! watches an answer go by. Unknown fields survive because nobody touched them.
 //!
 //! The crate is pure: it does no I/O, reads no clock, draws no random numbers. What differs between
-//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`, `gemini`, `ollama`, `bedrock`); a
-//! further dialect is a further module and a variant of [`Dialect`].
+//! dialects is data and functions in a module of the dialect's name (`openai`, `anthropic`, `gemini`, `ollama`, `bedrock`,
+//! `cohere`); a further dialect is a further module and a variant of [`Dialect`].
 
 mod anthropic;
 pub mod api;
 mod base64;
 mod bedrock;
 mod canonical;
+mod cohere;
 pub mod digest;
 pub mod error;
 pub mod event_stream;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, bedrock, gemini, ollama, openai};
+use crate::{Dialect, anthropic, bedrock, cohere, gemini, ollama, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
         Dialect::Gemini => gemini::model_list(models),
         Dialect::Ollama => ollama::model_list(models),
         Dialect::Bedrock => bedrock::model_list(models),
+        Dialect::Cohere => cohere::model_list(models),
     }
 }
 
@@ -36,6 +37,7 @@ pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
         Dialect::Gemini => gemini::model(model),
         Dialect::Ollama => ollama::model(model),
         Dialect::Bedrock => bedrock::model(model),
+        Dialect::Cohere => cohere::model(model),
     }
 }
 

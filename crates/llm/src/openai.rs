@@ -30,7 +30,7 @@ pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 const DONE: &[u8] = b"[DONE]";
 
-const RESOURCES: [(&str, Operation); 11] = [
+const RESOURCES: [(&str, Operation); 12] = [
     ("/chat/completions", Operation::ChatCompletions),
     ("/responses", Operation::Responses),
     ("/completions", Operation::Completions),
@@ -41,6 +41,7 @@ const RESOURCES: [(&str, Operation); 11] = [
     ("/audio/transcriptions", Operation::Transcriptions),
     ("/audio/translations", Operation::Translations),
     ("/moderations", Operation::Moderations),
+    ("/rerank", Operation::Rerank),
     ("/models", Operation::ListModels),
 ];
 
@@ -176,6 +177,15 @@ static TRANSCRIPTIONS: Schema = Schema {
 };
 
 /// What is judged may be a list of objects, which is nothing to count here.
+/// As Jina has it, and vLLM after it.
+static RERANK: Schema = Schema {
+    fields: &[
+        field("model", Role::Model),
+        field("query", Role::System),
+        field("documents", Role::Prompt),
+    ],
+};
+
 static MODERATIONS: Schema = Schema {
     fields: &[field("model", Role::Model)],
 };
@@ -191,6 +201,7 @@ pub(crate) fn schema(operation: Operation) -> Option<&'static Schema> {
         Operation::Speech => Some(&SPEECH),
         Operation::Transcriptions | Operation::Translations => Some(&TRANSCRIPTIONS),
         Operation::Moderations => Some(&MODERATIONS),
+        Operation::Rerank => Some(&RERANK),
         Operation::CountTokens
         | Operation::ListModels
         | Operation::GetModel

@@ -226,7 +226,11 @@ impl Pair {
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
             Dialect::OpenAi => openai::other_error(body),
-            Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama | Dialect::Bedrock => None,
+            Dialect::Anthropic
+            | Dialect::Gemini
+            | Dialect::Ollama
+            | Dialect::Bedrock
+            | Dialect::Cohere => None,
         })
     }
 

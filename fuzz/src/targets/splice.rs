@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 const REWRITE: Rewrite<'static> = Rewrite {
     model: Some("an\"other\\\u{1F600}"),
     include_usage: true,
+    clear_stream_options: false,
 };
 
 pub(crate) fn run(data: &[u8]) {

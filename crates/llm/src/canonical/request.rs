@@ -161,6 +161,51 @@ pub(crate) enum Source<'a> {
     File(Cow<'a, str>),
 }
 
+impl<'a> Source<'a> {
+    /// What a URL points to, which with `data:` is in the request itself (RFC 2397).
+    pub(crate) fn of_url(url: Cow<'a, str>) -> Self {
+        match url {
+            Cow::Borrowed(url) => match inline(url) {
+                Some((media_type, data)) => Self::Base64 {
+                    media_type: media_type.into(),
+                    data: data.into(),
+                },
+                None => Self::Url(url.into()),
+            },
+            Cow::Owned(url) => match inline(&url) {
+                Some((media_type, data)) => Self::Base64 {
+                    media_type: media_type.to_owned().into(),
+                    data: data.to_owned().into(),
+                },
+                None => Self::Url(url.into()),
+            },
+        }
+    }
+
+    /// The URL of it, which holds the medium itself if the request does.
+    pub(crate) fn url(&self) -> Cow<'_, str> {
+        match self {
+            Self::Url(url) => Cow::Borrowed(&**url),
+            Self::Base64 { media_type, data } => {
+                Cow::Owned(["data:", &**media_type, ";base64,", &**data].concat())
+            }
+            Self::Text(text) | Self::File(text) => Cow::Borrowed(&**text),
+        }
+    }
+}
+
+/// Media type and base64 of a `data:` URL.
+fn inline(url: &str) -> Option<(&str, &str)> {
+    let scheme = url.get(..5)?;
+    let rest = url
+        .get(5..)
+        .filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
+    let (kind, data) = rest.split_once(',')?;
+    let kind = kind.strip_suffix(";base64")?;
+    let media_type = kind.split(';').next().unwrap_or_default();
+    Some((media_type, data))
+}
+
 /// A call that the model wants made.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ToolCall<'a> {

@@ -105,6 +105,8 @@ const fn wanted(dialect: Dialect) -> [&'static [u8]; 4] {
         Dialect::Ollama => [b"prompt_eval_count", b"model", b"error", b"eval_count"],
         // Some parts of AWS spell the message of an error with a capital.
         Dialect::Bedrock => [b"usage", NONE, b"message", b"Message"],
+        // What is no conversation tells of its cost in `meta`.
+        Dialect::Cohere => [b"usage", NONE, b"message", b"meta"],
     }
 }
 

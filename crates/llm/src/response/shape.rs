@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{EventFacts, UpstreamError, Usage};
 use crate::frames::Frame;
 use crate::openai::{media, responses};
-use crate::{Api, Dialect, Operation, anthropic, bedrock, gemini, ollama, openai};
+use crate::{Api, Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai};
 
 /// A way to write answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) enum Shape {
     Ollama,
     /// Of Bedrock's Converse.
     Bedrock,
+    /// Of Cohere's API.
+    Cohere,
 }
 
 impl Shape {
@@ -43,6 +45,7 @@ impl Shape {
             (Dialect::Gemini, _) => Self::Gemini,
             (Dialect::Ollama, _) => Self::Ollama,
             (Dialect::Bedrock, _) => Self::Bedrock,
+            (Dialect::Cohere, _) => Self::Cohere,
         }
     }
 
@@ -57,6 +60,7 @@ impl Shape {
             Self::Gemini => gemini::usage(raw?),
             Self::Ollama => ollama::usage(raw, other),
             Self::Bedrock => bedrock::usage(raw?),
+            Self::Cohere => cohere::usage(raw.or(other)?),
         }
     }
 
@@ -73,6 +77,7 @@ impl Shape {
             Self::Anthropic => anthropic::upstream_error(raw),
             Self::Gemini => gemini::upstream_error(raw),
             Self::Bedrock => bedrock::upstream_error(raw),
+            Self::Cohere => cohere::upstream_error(raw),
         }
     }
 
@@ -87,6 +92,7 @@ impl Shape {
             Self::Gemini => true,
             Self::Ollama => ollama::is_remarkable(data),
             Self::Bedrock => bedrock::is_remarkable(frame.name()),
+            Self::Cohere => cohere::is_remarkable(frame.name()),
         }
     }
 
@@ -100,6 +106,7 @@ impl Shape {
             Self::Gemini => gemini::event_facts(data),
             Self::Ollama => ollama::event_facts(data),
             Self::Bedrock => bedrock::event_facts(name, data),
+            Self::Cohere => cohere::event_facts(name, data),
         }
     }
 
@@ -107,8 +114,8 @@ impl Shape {
     pub(super) fn is_whole_event(self, data: &[u8]) -> bool {
         match self {
             Self::OpenAi | Self::Media => openai::is_whole_event(data),
-            // Neither has an event that is not JSON.
-            Self::Responses | Self::Anthropic => anthropic::is_whole_event(data),
+            // None of them has an event that must be read and is not JSON.
+            Self::Responses | Self::Anthropic | Self::Cohere => anthropic::is_whole_event(data),
             Self::Gemini | Self::Ollama => gemini::is_whole_event(data),
             // Its messages tell their length.
             Self::Bedrock => false,
@@ -133,7 +140,8 @@ impl Shape {
             | Self::Anthropic
             | Self::Gemini
             | Self::Ollama
-            | Self::Bedrock => None,
+            | Self::Bedrock
+            | Self::Cohere => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The fields of a request that policy reads, as data.
 
 use crate::json::Token;
-use crate::{Api, Dialect, anthropic, bedrock, gemini, ollama, openai};
+use crate::{Api, Dialect, anthropic, bedrock, cohere, gemini, ollama, openai};
 
 /// What an operation's request body calls the things that policy reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ impl Schema {
             Dialect::Gemini => gemini::schema(api.operation),
             Dialect::Ollama => ollama::schema(api.operation),
             Dialect::Bedrock => bedrock::schema(api.operation),
+            Dialect::Cohere => cohere::schema(api.operation),
         }
     }
 

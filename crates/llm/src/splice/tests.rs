@@ -301,6 +301,7 @@ fn a_model_that_the_path_names_too_is_renamed_with_it() {
         let rewrite = |model| Rewrite {
             model,
             include_usage: true,
+            clear_stream_options: false,
         };
         let edits = Edits::rewrite(&scan, &rewrite(Some("real")));
         let whole = apply(&edits, &[body.as_bytes()]);

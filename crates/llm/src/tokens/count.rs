@@ -67,7 +67,7 @@ pub fn count(
             let request = bedrock::converse::decode_counted(body, model.into())?;
             (request, "inputTokens")
         }
-        Dialect::OpenAi | Dialect::Ollama => {
+        Dialect::OpenAi | Dialect::Ollama | Dialect::Cohere => {
             return Err(Fault::new("", "tokens cannot be asked for"));
         }
     };

@@ -6,6 +6,7 @@ use super::Asked;
 use crate::anthropic::messages;
 use crate::bedrock::{converse, path as bedrock};
 use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
+use crate::cohere::chat as cohere;
 use crate::frames::Framing;
 use crate::gemini::{content, path as gemini};
 use crate::ollama::chat as ollama;
@@ -24,6 +25,7 @@ pub(super) enum Form {
     OllamaChat,
     OllamaGenerate,
     BedrockConverse,
+    CohereChat,
 }
 
 impl Form {
@@ -36,6 +38,7 @@ impl Form {
             (Dialect::Ollama, Operation::ChatCompletions) => Some(Self::OllamaChat),
             (Dialect::Ollama, Operation::Completions) => Some(Self::OllamaGenerate),
             (Dialect::Bedrock, Operation::ChatCompletions) => Some(Self::BedrockConverse),
+            (Dialect::Cohere, Operation::ChatCompletions) => Some(Self::CohereChat),
             _ => None,
         }
     }
@@ -48,6 +51,7 @@ impl Form {
             Dialect::Gemini => Self::GeminiContent,
             Dialect::Ollama => Self::OllamaChat,
             Dialect::Bedrock => Self::BedrockConverse,
+            Dialect::Cohere => Self::CohereChat,
         }
     }
 
@@ -60,6 +64,7 @@ impl Form {
             Self::OllamaChat => Api::OLLAMA_CHAT,
             Self::OllamaGenerate => Api::OLLAMA_GENERATE,
             Self::BedrockConverse => Api::CONVERSE,
+            Self::CohereChat => Api::COHERE_CHAT,
         }
     }
 
@@ -78,7 +83,8 @@ impl Form {
             Self::OpenAiChat
             | Self::AnthropicMessages
             | Self::OllamaChat
-            | Self::BedrockConverse => "messages",
+            | Self::BedrockConverse
+            | Self::CohereChat => "messages",
             Self::OpenAiResponses => "input",
             Self::GeminiContent => "contents",
             Self::OllamaGenerate => "prompt",
@@ -95,6 +101,7 @@ impl Form {
                 return Cow::Owned(gemini::generate(&request.model, request.stream));
             }
             Self::OllamaChat | Self::OllamaGenerate => "/api/chat",
+            Self::CohereChat => "/chat",
             Self::BedrockConverse => {
                 return Cow::Owned(bedrock::converse(&request.model, request.stream));
             }
@@ -108,7 +115,8 @@ impl Form {
             | Self::AnthropicMessages
             | Self::OllamaChat
             | Self::OllamaGenerate
-            | Self::BedrockConverse => None,
+            | Self::BedrockConverse
+            | Self::CohereChat => None,
             Self::GeminiContent => request.stream.then_some(gemini::EVENTS),
         }
     }
@@ -128,6 +136,7 @@ impl Form {
             },
             Self::OllamaChat => ollama::decode_request(body),
             Self::OllamaGenerate => ollama::decode_generate(body),
+            Self::CohereChat => cohere::decode_request(body),
             Self::BedrockConverse => match bedrock::conversation(asked.path) {
                 Some((model, stream)) => converse::decode_request(body, model, stream),
                 None => Err(Fault::new("model", "does not stand in the path")),
@@ -148,6 +157,7 @@ impl Form {
             Self::GeminiContent => content::encode_request(request, dropped),
             Self::OllamaChat | Self::OllamaGenerate => ollama::encode_request(request, dropped),
             Self::BedrockConverse => converse::encode_request(request, dropped),
+            Self::CohereChat => cohere::encode_request(request, dropped),
         }
     }
 
@@ -159,6 +169,7 @@ impl Form {
             Self::GeminiContent => content::decode_response(body),
             Self::OllamaChat | Self::OllamaGenerate => ollama::decode_response(body),
             Self::BedrockConverse => converse::decode_response(body),
+            Self::CohereChat => cohere::decode_response(body),
         }
     }
 
@@ -171,6 +182,7 @@ impl Form {
             Self::OllamaChat => ollama::encode_response(response, Place::Chat, now),
             Self::OllamaGenerate => ollama::encode_response(response, Place::Generate, now),
             Self::BedrockConverse => converse::encode_response(response, now),
+            Self::CohereChat => cohere::encode_response(response),
         }
     }
 
@@ -188,6 +200,7 @@ impl Form {
                 StreamDecoder::Ollama(ollama::StreamDecoder::default())
             }
             Self::BedrockConverse => StreamDecoder::Bedrock(converse::StreamDecoder::default()),
+            Self::CohereChat => StreamDecoder::Cohere(cohere::StreamDecoder::default()),
         }
     }
 
@@ -216,6 +229,7 @@ impl Form {
                 StreamEncoder::Ollama(ollama::StreamEncoder::new(terms, Place::Generate))
             }
             Self::BedrockConverse => StreamEncoder::Bedrock(converse::StreamEncoder::new(terms)),
+            Self::CohereChat => StreamEncoder::Cohere(cohere::StreamEncoder::new(terms)),
         }
     }
 }
@@ -228,6 +242,7 @@ pub(super) enum StreamDecoder {
     GeminiContent(content::StreamDecoder),
     Ollama(ollama::StreamDecoder),
     Bedrock(converse::StreamDecoder),
+    Cohere(cohere::StreamDecoder),
 }
 
 impl StreamDecoder {
@@ -244,6 +259,7 @@ impl StreamDecoder {
             Self::GeminiContent(decoder) => decoder.event(name, data, emit),
             Self::Ollama(decoder) => decoder.event(name, data, emit),
             Self::Bedrock(decoder) => decoder.event(name, data, emit),
+            Self::Cohere(decoder) => decoder.event(name, data, emit),
         }
     }
 
@@ -253,7 +269,8 @@ impl StreamDecoder {
             Self::OpenAiChat(_)
             | Self::OpenAiResponses(_)
             | Self::AnthropicMessages(_)
-            | Self::Ollama(_) => {}
+            | Self::Ollama(_)
+            | Self::Cohere(_) => {}
             Self::GeminiContent(decoder) => decoder.end(emit),
             Self::Bedrock(decoder) => decoder.end(emit),
         }
@@ -276,6 +293,7 @@ pub(super) enum StreamEncoder {
     GeminiContent(content::StreamEncoder),
     Ollama(ollama::StreamEncoder),
     Bedrock(converse::StreamEncoder),
+    Cohere(cohere::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -287,6 +305,7 @@ impl StreamEncoder {
             Self::GeminiContent(encoder) => encoder.event(event, out),
             Self::Ollama(encoder) => encoder.event(event, out),
             Self::Bedrock(encoder) => encoder.event(event, out),
+            Self::Cohere(encoder) => encoder.event(event, out),
         }
     }
 
@@ -295,9 +314,10 @@ impl StreamEncoder {
             Self::GeminiContent(encoder) => encoder.content_type(),
             Self::Ollama(_) => Framing::Lines.content_type(),
             Self::Bedrock(_) => Framing::Messages.content_type(),
-            Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::AnthropicMessages(_) => {
-                CONTENT_TYPE_EVENT_STREAM
-            }
+            Self::OpenAiChat(_)
+            | Self::OpenAiResponses(_)
+            | Self::AnthropicMessages(_)
+            | Self::Cohere(_) => CONTENT_TYPE_EVENT_STREAM,
         }
     }
 
@@ -309,7 +329,8 @@ impl StreamEncoder {
             | Self::AnthropicMessages(_)
             | Self::GeminiContent(_)
             | Self::Ollama(_)
-            | Self::Bedrock(_) => 0,
+            | Self::Bedrock(_)
+            | Self::Cohere(_) => 0,
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Preset {
     /// Amazon Bedrock, at the `baseUrl` of a region or in the region of `auth.aws`, by the key in
     /// `AWS_BEARER_TOKEN_BEDROCK`.
     Bedrock,
+    /// Cohere, at `https://api.cohere.com/v2`, by the key in `CO_API_KEY`.
+    Cohere,
 }
 
 /// What is known of a provider.
@@ -75,7 +77,7 @@ struct Facts {
 impl Preset {
     /// All, in order of precedence as the provider of models that no other claims. Anthropic serves
     /// none but its own, and many have its key set for other programs.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Openai,
         Self::Openrouter,
         Self::Groq,
@@ -95,6 +97,7 @@ impl Preset {
         Self::Azure,
         Self::Ollama,
         Self::Bedrock,
+        Self::Cohere,
     ];
 
     /// Its name, as it is written in a configuration.
@@ -256,6 +259,20 @@ impl Preset {
                 dialect: ProviderDialect::Ollama,
                 prefixes: &[],
                 is_served_by_key: false,
+            },
+            Self::Cohere => Facts {
+                name: "cohere",
+                base_url: Some("https://api.cohere.com/v2"),
+                key: Some("CO_API_KEY"),
+                dialect: ProviderDialect::Cohere,
+                prefixes: &[
+                    "command-",
+                    "c4ai-",
+                    "embed-english-",
+                    "embed-multilingual-",
+                    "rerank-",
+                ],
+                is_served_by_key: true,
             },
             Self::Bedrock => Facts {
                 name: "bedrock",

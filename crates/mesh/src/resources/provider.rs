@@ -25,6 +25,7 @@ pub struct ProviderSpec {
     /// URL of the API up to and including its version, `http` or `https`, without query. Absent:
     /// the preset's, else that of the dialect's own service, `https://api.openai.com/v1`,
     /// `https://api.anthropic.com/v1` or `https://generativelanguage.googleapis.com/v1beta`; for
+    /// `cohere` `https://api.cohere.com/v2`; for
     /// `ollama`, which has no version, `http://localhost:11434`; for `bedrock` that of the region of
     /// `auth.aws`, such as `https://bedrock-runtime.eu-west-1.amazonaws.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +109,8 @@ pub enum ProviderDialect {
     Ollama,
     /// Amazon Bedrock's Converse.
     Bedrock,
+    /// Cohere's own API: chat, embed and rerank.
+    Cohere,
 }
 
 impl ProviderDialect {
@@ -118,6 +121,7 @@ impl ProviderDialect {
             Self::Anthropic => "https://api.anthropic.com/v1",
             Self::Gemini => "https://generativelanguage.googleapis.com/v1beta",
             Self::Ollama => "http://localhost:11434",
+            Self::Cohere => "https://api.cohere.com/v2",
             Self::Bedrock => return None,
         })
     }

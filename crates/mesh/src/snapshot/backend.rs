@@ -125,6 +125,7 @@ pub(super) fn compile_provider(
         ProviderDialect::Gemini => Dialect::Gemini,
         ProviderDialect::Ollama => Dialect::Ollama,
         ProviderDialect::Bedrock => Dialect::Bedrock,
+        ProviderDialect::Cohere => Dialect::Cohere,
     };
     check_preset(faults, spec);
     let quirks = quirks_of(spec);

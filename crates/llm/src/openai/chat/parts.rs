@@ -141,10 +141,10 @@ fn part<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Part<'a>, Fault
 fn image<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
     // Some clients send the bare URL.
     if value.is_text() {
-        return Ok(media(MediaKind::Image, located(value.text()?)));
+        return Ok(media(MediaKind::Image, Source::of_url(value.text()?)));
     }
     let mut object = value.object()?;
-    let source = located(object.require_text("url")?);
+    let source = Source::of_url(object.require_text("url")?);
     let detail = object.text("detail")?;
     set_aside(object, "messages.content.image_url", rest);
     Ok(Media {
@@ -157,7 +157,7 @@ fn video<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fau
     let mut object = value.object()?;
     let url = object.require_text("url")?;
     set_aside(object, "messages.content.video_url", rest);
-    Ok(media(MediaKind::Video, located(url)))
+    Ok(media(MediaKind::Video, Source::of_url(url)))
 }
 
 fn audio<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
@@ -176,7 +176,7 @@ fn file<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
     let mut object = value.object()?;
     let name = object.text("filename")?;
     let source = match (object.text("file_data")?, object.text("file_id")?) {
-        (Some(data), _) => located(data),
+        (Some(data), _) => Source::of_url(data),
         (None, Some(id)) => Source::File(id),
         (None, None) => return Err(object.fault("file_data", "is missing")),
     };
@@ -194,38 +194,6 @@ fn media<'a>(kind: MediaKind, source: Source<'a>) -> Media<'a> {
         name: None,
         detail: None,
     }
-}
-
-/// What a URL points to, which with `data:` is in the request itself (RFC 2397).
-fn located(url: Cow<'_, str>) -> Source<'_> {
-    match url {
-        Cow::Borrowed(url) => match data_url(url) {
-            Some((media_type, data)) => Source::Base64 {
-                media_type: media_type.into(),
-                data: data.into(),
-            },
-            None => Source::Url(url.into()),
-        },
-        Cow::Owned(url) => match data_url(&url) {
-            Some((media_type, data)) => Source::Base64 {
-                media_type: media_type.to_owned().into(),
-                data: data.to_owned().into(),
-            },
-            None => Source::Url(url.into()),
-        },
-    }
-}
-
-/// Media type and base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    let scheme = url.get(..5)?;
-    let rest = url
-        .get(5..)
-        .filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
-    let (kind, data) = rest.split_once(',')?;
-    let kind = kind.strip_suffix(";base64")?;
-    let media_type = kind.split(';').next().unwrap_or_default();
-    Some((media_type, data))
 }
 
 /// Whether the parts say what one text says.
@@ -297,7 +265,7 @@ fn encode_media(media: &Media<'_>, list: &mut ListWriter<'_>) -> Result<(), Faul
             Ok(())
         }
         (MediaKind::Image, source) => {
-            write_image(list, &url_of(source), media.detail.as_deref());
+            write_image(list, &source.url(), media.detail.as_deref());
             Ok(())
         }
         (MediaKind::Audio, Source::Base64 { media_type, data }) => {
@@ -317,7 +285,7 @@ fn encode_media(media: &Media<'_>, list: &mut ListWriter<'_>) -> Result<(), Faul
                 o.value("type", "file");
                 o.object("file", |o| {
                     o.value("filename", name);
-                    o.value("file_data", url_of(&media.source));
+                    o.value("file_data", media.source.url());
                 });
             });
             Ok(())
@@ -345,16 +313,6 @@ fn cannot(media: &Media<'_>, how: &str) -> Fault {
         "messages",
         format!("hold {what}, which the API of this model does not take {how}"),
     )
-}
-
-fn url_of<'m>(source: &'m Source<'_>) -> Cow<'m, str> {
-    match source {
-        Source::Url(url) => Cow::Borrowed(&**url),
-        Source::Base64 { media_type, data } => {
-            Cow::Owned(["data:", &**media_type, ";base64,", &**data].concat())
-        }
-        Source::Text(text) | Source::File(text) => Cow::Borrowed(&**text),
-    }
 }
 
 fn audio_format(media_type: &str) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Proof, add_reasoning, paragraphs, slice};
+use super::{Proof, add_reasoning, paragraphs};
 use crate::canonical::{
     Content, Effort, Format, Given, Media, MediaKind, Message, Part, Request, Role, Source,
     Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -270,7 +270,7 @@ fn content<'a>(fields: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
 
 fn image<'a>(fields: &mut Object<'a, '_>) -> Result<Media<'a>, Fault> {
     let source = match (fields.text("image_url")?, fields.text("file_id")?) {
-        (Some(url), None) => data_url(&url).unwrap_or(Source::Url(url)),
+        (Some(url), None) => Source::of_url(url),
         (None, Some(id)) => Source::File(id),
         _ => return Err(fields.fault("image_url", "or `file_id` must be given, and not both")),
     };
@@ -287,10 +287,14 @@ fn file<'a>(fields: &mut Object<'a, '_>) -> Result<Media<'a>, Fault> {
     let data = fields.text("file_data")?;
     let (url, id) = (fields.text("file_url")?, fields.text("file_id")?);
     let source = match (data, url, id) {
-        (Some(data), None, None) => data_url(&data).unwrap_or_else(|| Source::Base64 {
-            media_type: document_type(name.as_deref()).into(),
-            data,
-        }),
+        (Some(data), None, None) => match Source::of_url(data) {
+            // Bare base64, which is no URL.
+            Source::Url(data) => Source::Base64 {
+                media_type: document_type(name.as_deref()).into(),
+                data,
+            },
+            inline => inline,
+        },
         (None, Some(url), None) => Source::Url(url),
         (None, None, Some(id)) => Source::File(id),
         _ => {
@@ -338,18 +342,6 @@ fn audio<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         },
         name: None,
         detail: None,
-    })
-}
-
-/// What a `data:` URL in base64 holds.
-fn data_url<'a>(url: &Cow<'a, str>) -> Option<Source<'a>> {
-    let (head, _) = url.strip_prefix("data:")?.split_once(',')?;
-    head.strip_suffix(";base64")?;
-    let data_at = "data:".len() + head.len() + 1;
-    let type_len = head.find(';')?;
-    Some(Source::Base64 {
-        media_type: slice(url, |url| url.get("data:".len()..)?.get(..type_len))?,
-        data: slice(url, |url| url.get(data_at..))?,
     })
 }
 

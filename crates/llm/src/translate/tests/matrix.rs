@@ -19,12 +19,13 @@ use super::{Form, Pair};
 use crate::{Api, Dialect};
 
 /// Each form, by its name in the files.
-const FORMS: [Named; 7] = [
+const FORMS: [Named; 8] = [
     ("chat", Form::OpenAiChat),
     ("responses", Form::OpenAiResponses),
     ("messages", Form::AnthropicMessages),
     ("content", Form::GeminiContent),
     ("converse", Form::BedrockConverse),
+    ("cohere", Form::CohereChat),
     ("ollama", Form::OllamaChat),
     ("generate", Form::OllamaGenerate),
 ];

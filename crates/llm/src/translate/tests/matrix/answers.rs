@@ -116,13 +116,13 @@ fn written(form: Form, events: &Value) -> Vec<u8> {
     for event in events.as_array().unwrap() {
         match (form, event["type"].as_str()) {
             (Form::OllamaChat | Form::OllamaGenerate, _) => text.push_str(&format!("{event}\n")),
-            (Form::OpenAiResponses | Form::AnthropicMessages, Some(kind)) => {
+            (Form::OpenAiResponses | Form::AnthropicMessages | Form::CohereChat, Some(kind)) => {
                 text.push_str(&format!("event: {kind}\ndata: {event}\n\n"));
             }
             _ => text.push_str(&format!("data: {event}\n\n")),
         }
     }
-    if form == Form::OpenAiChat {
+    if matches!(form, Form::OpenAiChat | Form::CohereChat) {
         text.push_str("data: [DONE]\n\n");
     }
     text.into_bytes()
