@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("asking", "lifecycle")
 from anthropic_provider import AnthropicProvider  # noqa: E402
 from azure_provider import DEPLOYMENTS, AzureProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
+from cohere_provider import CohereProvider  # noqa: E402
 from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
 from mistral_provider import MistralProvider  # noqa: E402
@@ -56,7 +57,7 @@ def bedrock(port: int, key: str) -> dict:
 
 
 def other(name: str, port: int, key: str, base: str = "/v1", **fields) -> dict:
-    """A provider of OpenAI's dialect."""
+    """A provider whose dialect is OpenAI's unless a preset says otherwise."""
     return {"name": name, "baseUrl": f"http://127.0.0.1:{port}{base}", "apiKey": key, **fields}
 
 
@@ -90,6 +91,7 @@ def mesh(tmp_path_factory):
         anthropic=AnthropicProvider(),
         azure=AzureProvider(),
         bedrock=BedrockProvider(),
+        cohere=CohereProvider(),
         gemini=GeminiProvider(),
         media=MediaProvider(),
         mistral=MistralProvider(),
@@ -134,6 +136,14 @@ def mesh(tmp_path_factory):
                         key,
                         preset="mistral",
                         models=["mistral-large"],
+                    ),
+                    other(
+                        "cohere",
+                        providers.cohere.port,
+                        key,
+                        base="/v2",
+                        preset="cohere",
+                        models=["command-a", "embed-v4", "rerank-v4"],
                     ),
                     other(
                         "azure",
