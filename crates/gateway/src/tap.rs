@@ -61,7 +61,10 @@ impl Tap {
         if !is_stream(head, api.dialect.framing()) {
             Self::Plain(Box::new(PlainTap::new(api)))
         } else if let Some(pair) = pair {
-            Self::Translated(Box::new(translation::stream(pair, routed)))
+            match translation::stream(pair, routed) {
+                Some(translator) => Self::Translated(Box::new(translator)),
+                None => Self::Plain(Box::new(PlainTap::new(api))),
+            }
         } else {
             let options = StreamOptions {
                 drop_usage: !prompt.scan.wants_usage(),

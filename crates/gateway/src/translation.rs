@@ -152,8 +152,8 @@ fn asked(uri: &Uri) -> Asked<'_> {
     }
 }
 
-/// What translates the stream that answers `routed`.
-pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
+/// What translates the stream that answers `routed`; `None` if no stream can.
+pub(crate) fn stream(pair: Pair, routed: &Routed) -> Option<StreamTranslator> {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
     StreamTranslator::new(
         pair,

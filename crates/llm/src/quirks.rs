@@ -14,6 +14,8 @@ use crate::KeyHeader;
 pub struct Quirks {
     /// Header that carries the key; `None`: the dialect's own.
     pub key_header: Option<KeyHeader>,
+    /// Name of the field `dimensions` of a request for embeddings.
+    pub(crate) dimensions: &'static str,
     /// What is known of its chat completions.
     pub(crate) chat: ChatQuirks,
 }
@@ -52,16 +54,17 @@ impl Quirks {
     /// None that is known.
     pub const NONE: Self = Self {
         key_header: None,
+        dimensions: "dimensions",
         chat: ChatQuirks::NONE,
     };
 
     /// OpenAI itself.
     pub const OPENAI: Self = Self {
-        key_header: None,
         chat: ChatQuirks {
             is_openais: true,
             ..ChatQuirks::NONE
         },
+        ..Self::NONE
     };
 
     /// Azure OpenAI: OpenAI's models under names that each customer chooses. A key is sent in
@@ -71,7 +74,7 @@ impl Quirks {
             name: "api-key",
             prefix: "",
         }),
-        chat: Self::OPENAI.chat,
+        ..Self::OPENAI
     };
 
     /// Mistral, which refuses every field that it does not know (`extra_forbidden`), has tiers of
@@ -79,6 +82,7 @@ impl Quirks {
     /// behind results (`invalid_request_message_order`), and reports usage unasked.
     pub const MISTRAL: Self = Self {
         key_header: None,
+        dimensions: "output_dimension",
         chat: ChatQuirks {
             usage_is_asked_for: false,
             seed: "random_seed",

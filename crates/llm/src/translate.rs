@@ -2,8 +2,14 @@
 //!
 //! A [`Pair`] is a client's API and the API of the backend that was chosen for it. Requests and plain
 //! answers are translated whole, streams event by event as they come.
+//!
+//! What is asked for is a [conversation](conversation) in most cases; texts become
+//! [vectors](embedding) and documents are [ordered](ranking) by forms of their own.
 
+mod conversation;
+mod embedding;
 mod form;
+mod ranking;
 mod stream;
 
 #[cfg(test)]
@@ -13,25 +19,30 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::canonical::{Request, tell_apart};
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
 use crate::{Api, Dialect, Operation, Quirks, openai};
-use form::Form;
+use conversation::Conversation;
+use embedding::Embedding;
+use ranking::Ranking;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
 pub use stream::{BadStream, StreamTranslator};
 
-/// What the conversation is called where it is not known whose it is.
-const CONVERSATION: &str = "messages";
-
 /// Two APIs, of which one is to be answered by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
-    client: Form,
-    upstream: Form,
+    exchange: Exchange,
     quirks: &'static Quirks,
+}
+
+/// What is exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exchange {
+    Conversation(Conversation),
+    Embedding(Embedding),
+    Ranking(Ranking),
 }
 
 /// What a request asks for beside its body: the path and query of its request line.
@@ -54,6 +65,8 @@ pub struct TranslatedRequest {
     pub body: Bytes,
     /// What could not be said, and was a hint.
     pub dropped: Dropped,
+    /// The pair that translates its answer: it knows how the client wants it.
+    pub pair: Pair,
 }
 
 /// An answer in the dialect of the client, and what it reports.
@@ -129,13 +142,16 @@ impl Pair {
     /// The pair that lets `client` be answered by an upstream that speaks `dialect`; `None` if that
     /// has nothing like it.
     fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        Some(Self::new(Form::of(client)?, Form::of_dialect(dialect)))
+        let exchange = Conversation::of(client, dialect)
+            .map(Exchange::Conversation)
+            .or_else(|| Embedding::of(client, dialect).map(Exchange::Embedding))
+            .or_else(|| Ranking::of(client, dialect).map(Exchange::Ranking))?;
+        Some(Self::new(exchange))
     }
 
-    const fn new(client: Form, upstream: Form) -> Self {
+    const fn new(exchange: Exchange) -> Self {
         Self {
-            client,
-            upstream,
+            exchange,
             quirks: &Quirks::NONE,
         }
     }
@@ -149,7 +165,11 @@ impl Pair {
     /// The API that the upstream is asked at.
     #[must_use]
     pub const fn upstream(self) -> Api {
-        self.upstream.api()
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.upstream(),
+            Exchange::Embedding(exchange) => exchange.upstream(),
+            Exchange::Ranking(exchange) => exchange.upstream(),
+        }
     }
 
     /// Translates a request; `model` is the name that the upstream knows, where it is another than
@@ -163,63 +183,17 @@ impl Pair {
         body: &[u8],
         model: Option<&str>,
     ) -> Result<TranslatedRequest, Fault> {
-        let mut request = self.client.decode_request(asked, body)?;
-        if let Some(model) = model {
-            request.model = model.into();
-        } else if request.model.is_empty() {
-            return Err(Fault::new("model", "is required"));
-        }
-        tell_apart(&mut request.messages);
-        let mut dropped = Dropped::default();
-        let encoded = self.refuse_foreign_proofs(&request).and_then(|()| {
-            self.upstream
-                .encode_request(&request, self.quirks, &mut dropped)
-        });
-        let mut body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
-        // It is kept until it is sent, and counted by its length.
-        body.shrink_to_fit();
-        Ok(TranslatedRequest {
-            resource: self.upstream.resource(&request),
-            query: self.upstream.query(&request),
-            body: body.into(),
-            dropped,
-        })
-    }
-
-    /// A fault by the client's own name for the conversation.
-    fn in_client_s_words(self, fault: Fault) -> Fault {
-        if fault.field != CONVERSATION {
-            return fault;
-        }
-        Fault {
-            field: self.client.conversation().to_owned(),
-            ..fault
-        }
-    }
-
-    /// Refuses proofs that are known to be none of the upstream's provider, which would refuse them
-    /// with less of an explanation.
-    fn refuse_foreign_proofs(self, request: &Request<'_>) -> Result<(), Fault> {
-        let Some(own) = self.upstream.proofs() else {
-            return Ok(());
-        };
-        let mut signers = request.signers.iter();
-        match signers.find(|signer| !matches!(&***signer, "unknown") && **signer != own) {
-            None => Ok(()),
-            Some(other) => Err(Fault::new(
-                CONVERSATION,
-                format!(
-                    "hold reasoning signed by another provider (`{other}`): go on with the model \
-                     that signed it, or leave it out"
-                ),
-            )),
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.request(self, asked, body, model),
+            Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
+            Exchange::Ranking(exchange) => exchange.request(self, body, model),
         }
     }
 
     /// The error that an error answer of the upstream reports; `None` if it is no such.
     #[must_use]
     pub fn error(self, body: &[u8]) -> Option<UpstreamError> {
-        let api = self.upstream.api();
+        let api = self.upstream();
         let body = alone(body).unwrap_or(body);
         let mut tap = PlainTap::new(api);
         tap.feed(body);
@@ -239,19 +213,57 @@ impl Pair {
     /// # Errors
     /// If it is not an answer of the upstream's API.
     pub fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
-        let mut response = self.upstream.decode_response(body)?;
-        let model = Some(response.model.to_string()).filter(|model| !model.is_empty());
-        if response.id.is_empty() {
-            response.id = Cow::Borrowed(&unsaid.id);
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.answer(body, unsaid),
+            Exchange::Embedding(exchange) => exchange.answer(body, unsaid),
+            Exchange::Ranking(exchange) => exchange.answer(body, unsaid),
         }
-        if model.is_none() {
-            response.model = Cow::Borrowed(&unsaid.model);
-        }
-        let body = self.client.encode_response(&response, unsaid.created);
-        Ok(TranslatedAnswer {
+    }
+}
+
+impl TranslatedRequest {
+    fn new(pair: Pair, resource: Cow<'static, str>, mut body: Vec<u8>, dropped: Dropped) -> Self {
+        // It is kept until it is sent, and counted by its length.
+        body.shrink_to_fit();
+        Self {
+            resource,
+            query: None,
             body: body.into(),
-            model,
-            usage: response.usage,
-        })
+            dropped,
+            pair,
+        }
+    }
+}
+
+impl TranslatedAnswer {
+    /// Names the model as the upstream does, if it does.
+    fn new(body: Vec<u8>, model: &str, usage: Option<Usage>) -> Self {
+        Self {
+            body: body.into(),
+            model: Some(model.to_owned()).filter(|model| !model.is_empty()),
+            usage,
+        }
+    }
+}
+
+/// Puts the name that the upstream knows in the place of the client's.
+///
+/// # Errors
+/// If there is neither.
+fn rename<'a>(name: &mut Cow<'a, str>, to: Option<&'a str>) -> Result<(), Fault> {
+    if let Some(to) = to {
+        *name = Cow::Borrowed(to);
+    } else if name.is_empty() {
+        return Err(Fault::new("model", "is required"));
+    }
+    Ok(())
+}
+
+/// What stands for what has not been said.
+fn or_unsaid<'a>(said: &Cow<'a, str>, unsaid: &'a str) -> Cow<'a, str> {
+    if said.is_empty() {
+        Cow::Borrowed(unsaid)
+    } else {
+        said.clone()
     }
 }

@@ -1,10 +1,13 @@
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::*;
 use crate::response::{Ended, StreamReport};
 
+mod embedding;
 mod gemini;
 mod matrix;
+mod ranking;
 mod responses;
 
 const CHAT: Api = Api::CHAT_COMPLETIONS;
@@ -23,6 +26,14 @@ fn pair(client: Api, dialect: Dialect) -> Pair {
         Some(Way::Translated(pair)) => pair,
         other => panic!("{other:?}"),
     }
+}
+
+fn conversation(client: Form, upstream: Form) -> Pair {
+    Pair::new(Exchange::Conversation(Conversation { client, upstream }))
+}
+
+fn translator(pair: Pair, query: Option<&str>, usage: bool) -> StreamTranslator {
+    StreamTranslator::new(pair, query, 1, usage, unsaid()).unwrap()
 }
 
 fn request(client: Api, to: Dialect, body: &Value) -> (Value, Vec<String>) {
@@ -51,8 +62,7 @@ fn what_an_upstream_leaves_unsaid_is_said() {
         (&said["id"], &said["model"], &said["created"]),
         (&json!("a1"), &json!("m"), &json!(7))
     );
-    let mut translator =
-        StreamTranslator::new(pair(CHAT, Dialect::Ollama), None, 1, true, unsaid());
+    let mut translator = translator(pair(CHAT, Dialect::Ollama), None, true);
     let mut out = Vec::new();
     translator
         .feed(format!("{body}\n").into(), &mut out)
@@ -77,7 +87,7 @@ fn answer(client: Api, from: Dialect, body: &Value) -> Value {
 /// A stream's bytes, fed in pieces of `cut` bytes, and what it reported.
 fn stream(client: Api, from: Dialect, events: &str, cut: usize) -> (String, StreamReport) {
     let between = pair(client, from);
-    let mut translator = StreamTranslator::new(between, None, 1, true, unsaid());
+    let mut translator = translator(between, None, true);
     let mut out = Vec::new();
     for piece in events.as_bytes().chunks(cut) {
         translator
@@ -558,13 +568,7 @@ fn log_probabilities_are_streamed() {
     ];
     let chat = chat.iter().map(|chunk| format!("data: {chunk}\n\n"));
     let chat = chat.collect::<String>() + "data: [DONE]\n\n";
-    let mut translator = StreamTranslator::new(
-        pair(GENERATE, Dialect::OpenAi),
-        Some("alt=sse"),
-        1,
-        true,
-        unsaid(),
-    );
+    let mut translator = translator(pair(GENERATE, Dialect::OpenAi), Some("alt=sse"), true);
     let mut out = Vec::new();
     translator.feed(chat.into(), &mut out).unwrap();
     translator.finish(&mut out);

@@ -125,7 +125,10 @@ def mesh(tmp_path_factory):
                     provider("anthropic", "claude", providers.anthropic.port, key),
                     provider("openai", "gpt-5", providers.openai.port, key),
                     signed(directory, "signed", recorder.port),
-                    provider("ollama", "qwen", providers.ollama.port, key, base=""),
+                    {
+                        **provider("ollama", "", providers.ollama.port, key, base=""),
+                        "models": ["qwen", "nomic-embed-text"],
+                    },
                     bedrock(providers.bedrock.port, key),
                     gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
