@@ -3,8 +3,8 @@
 //! A [`Pair`] is a client's API and the API of the backend that was chosen for it. Requests and plain
 //! answers are translated whole, streams event by event as they come.
 //!
-//! What is asked for is a [conversation] in most cases; texts become
-//! [vectors](embedding) and documents are [ordered](ranking) by forms of their own.
+//! What is asked for is a conversation in most cases; texts become vectors and documents are ordered by
+//! forms of their own.
 
 mod conversation;
 mod embedding;
