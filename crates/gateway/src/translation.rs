@@ -14,17 +14,20 @@ use http::response::Parts;
 use http::{Response, StatusCode, Uri};
 use llm::response::UpstreamError;
 use llm::translate::{
-    Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Unsaid, Way,
+    Asked, Fault, FetchedMedia, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest,
+    Unsaid, Way,
 };
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
 use mesh::snapshot::Target;
-use net::budget::{BodyBudget, Reservation};
+use net::budget::Reservation;
 use net::replay::ReplayError;
 use tokio::task::spawn_blocking;
 
 use crate::headers::X_REQUEST_ID;
+use crate::media::Missed;
 use crate::route::Routed;
+use crate::shared::Shared;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
 const OVERLOADED: u16 = 529;
@@ -52,14 +55,14 @@ pub(crate) enum Untranslated {
     Fault(Fault),
 }
 
-/// The request in the dialect of `target`; what it needs of memory is taken from `bodies`.
+/// The request in the dialect of `target`; what it needs of memory is taken from the budget of bodies.
 pub(crate) async fn request(
     pair: Pair,
     routed: &Routed,
     target: &Target,
-    bodies: &BodyBudget,
+    shared: &Shared,
 ) -> Result<TranslatedRequest, Untranslated> {
-    let mut room = bodies.reservation();
+    let mut room = shared.bodies.reservation();
     let body = routed.body.to_bytes(&mut room).await;
     let body = body.map_err(Untranslated::Body)?;
     // What is read of it, and what is written, is each about as long.
@@ -69,10 +72,15 @@ pub(crate) async fn request(
         .and_then(|prompt| prompt.scan.model.as_ref());
     let asked_for = asked_for.map(|model| model.value.as_str());
     let model = target.model.as_deref().or(asked_for).map(str::to_owned);
+    let (media, rooms) = match routed.rule.fetch_media {
+        true => fetched(pair, routed, &body, shared).await?,
+        false => Default::default(),
+    };
     let uri = routed.head.uri.clone();
-    let request = aside(body.len(), LONG, move || {
-        let request = pair.request(asked(&uri), &body, model.as_deref());
-        drop(body);
+    let len = rooms.iter().map(Reservation::bytes).sum::<u64>() as usize + body.len();
+    let request = aside(len, LONG, move || {
+        let request = pair.request_with(asked(&uri), &body, model.as_deref(), &media);
+        drop((body, media, rooms));
         kept(request.map_err(Untranslated::Fault)?, room)
     });
     let mut request = request.await?;
@@ -90,6 +98,33 @@ pub(crate) async fn request(
             code: None,
         })),
         _ => Ok(request),
+    }
+}
+
+/// The media that the backend takes only within the request, and the room that they take.
+async fn fetched(
+    pair: Pair,
+    routed: &Routed,
+    body: &Bytes,
+    shared: &Shared,
+) -> Result<(FetchedMedia, Vec<Reservation>), Untranslated> {
+    let (uri, read) = (routed.head.uri.clone(), body.clone());
+    let urls = aside(body.len(), LONG, move || {
+        pair.media_to_fetch(asked(&uri), &read)
+    });
+    match urls.await.map_err(Untranslated::Fault)? {
+        urls if urls.is_empty() => Ok((FetchedMedia::default(), Vec::new())),
+        urls => {
+            let fetched = shared.media.fetch(urls, &shared.bodies).await;
+            fetched.map_err(|missed| match missed {
+                Missed::Room(error) => Untranslated::Body(error),
+                Missed::Why(message) => Untranslated::Fault(Fault {
+                    field: pair.asked_in().to_owned(),
+                    message,
+                    code: None,
+                }),
+            })
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod conversation;
 mod embedding;
 mod form;
+mod media;
 mod ranking;
 mod stream;
 
@@ -28,6 +29,7 @@ use ranking::Ranking;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
+pub use media::FetchedMedia;
 pub use stream::{BadStream, StreamTranslator};
 
 /// Two APIs, of which one is to be answered by the other.
@@ -172,6 +174,27 @@ impl Pair {
         }
     }
 
+    /// What the client calls the field that holds what is asked.
+    #[must_use]
+    pub const fn asked_in(self) -> &'static str {
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.client.conversation(),
+            Exchange::Embedding(_) => "input",
+            Exchange::Ranking(_) => "documents",
+        }
+    }
+
+    /// The URLs of media that a request names so and that the upstream takes only within the request.
+    ///
+    /// # Errors
+    /// The field that is at fault.
+    pub fn media_to_fetch(self, asked: Asked<'_>, body: &[u8]) -> Result<Vec<String>, Fault> {
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.media_to_fetch(asked, body),
+            Exchange::Embedding(_) | Exchange::Ranking(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Translates a request; `model` is the name that the upstream knows, where it is another than
     /// stands in the body.
     ///
@@ -183,8 +206,22 @@ impl Pair {
         body: &[u8],
         model: Option<&str>,
     ) -> Result<TranslatedRequest, Fault> {
+        self.request_with(asked, body, model, &FetchedMedia::default())
+    }
+
+    /// The same, with media in the place of their URLs.
+    ///
+    /// # Errors
+    /// Likewise, and if a medium is not what the request says it is.
+    pub fn request_with(
+        self,
+        asked: Asked<'_>,
+        body: &[u8],
+        model: Option<&str>,
+        media: &FetchedMedia,
+    ) -> Result<TranslatedRequest, Fault> {
         match self.exchange {
-            Exchange::Conversation(exchange) => exchange.request(self, asked, body, model),
+            Exchange::Conversation(exchange) => exchange.request(self, asked, body, model, media),
             Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
             Exchange::Ranking(exchange) => exchange.request(self, body, model),
         }

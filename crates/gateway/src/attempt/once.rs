@@ -238,7 +238,7 @@ async fn translate(
     routed: &Routed,
     candidate: &Candidate<'_>,
 ) -> Result<TranslatedRequest, Wrong> {
-    translation::request(pair, routed, candidate.target, &shared.bodies)
+    translation::request(pair, routed, candidate.target, shared)
         .await
         .map_err(Wrong::untranslated)
 }

@@ -41,7 +41,7 @@ use crate::wire::{Fault, Object, Value};
 pub(crate) use decode_request::{decode_counted, decode_request};
 pub(crate) use decode_response::{decode_response, usage};
 pub(crate) use decode_stream::{StreamDecoder, error};
-pub(crate) use encode_request::encode_request;
+pub(crate) use encode_request::{encode_request, takes_url};
 pub(crate) use encode_response::encode_response;
 pub(crate) use encode_stream::{Framing, StreamEncoder};
 

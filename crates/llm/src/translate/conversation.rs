@@ -1,13 +1,14 @@
 //! Conversations.
 
 use super::form::Form;
+use super::media::{self, FetchedMedia};
 use super::{Asked, Pair, TranslatedAnswer, TranslatedRequest, Unsaid, or_unsaid, rename};
 use crate::canonical::{Dropped, Request, tell_apart};
 use crate::wire::Fault;
 use crate::{Api, Dialect};
 
 /// What the conversation is called where it is not known whose it is.
-const CONVERSATION: &str = "messages";
+pub(super) const CONVERSATION: &str = "messages";
 
 /// Two APIs in which a conversation can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +29,35 @@ impl Conversation {
         self.upstream.api()
     }
 
+    pub(super) fn media_to_fetch(
+        self,
+        asked: Asked<'_>,
+        body: &[u8],
+    ) -> Result<Vec<String>, Fault> {
+        let request = self.client.decode_request(asked, body)?;
+        Ok(media::urls(&request, |media| {
+            self.upstream.wants_within(media)
+        }))
+    }
+
     pub(super) fn request(
         self,
         pair: Pair,
         asked: Asked<'_>,
         body: &[u8],
         model: Option<&str>,
+        media: &FetchedMedia,
     ) -> Result<TranslatedRequest, Fault> {
         let mut request = self.client.decode_request(asked, body)?;
         rename(&mut request.model, model)?;
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
-        let encoded = self.refuse_foreign_proofs(&request).and_then(|()| {
-            self.upstream
-                .encode_request(&request, pair.quirks, &mut dropped)
-        });
+        let encoded = media::put(&mut request, media)
+            .and_then(|()| self.refuse_foreign_proofs(&request))
+            .and_then(|()| {
+                self.upstream
+                    .encode_request(&request, pair.quirks, &mut dropped)
+            });
         let body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
         let resource = self.upstream.resource(&request);
         Ok(TranslatedRequest {

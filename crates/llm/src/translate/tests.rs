@@ -7,6 +7,7 @@ use crate::response::{Ended, StreamReport};
 mod embedding;
 mod gemini;
 mod matrix;
+mod media;
 mod ranking;
 mod responses;
 
