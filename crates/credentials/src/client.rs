@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is read.
 const MAX_ANSWER: usize = 256 << 10;
 
-/// How much of what a server says of an error is shown.
-const SHOWN: usize = 300;
-
 /// RFC 3986, section 2.3: what stands for itself in a form and in a query.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -67,12 +64,7 @@ impl Answer {
             408 | 429 | 500.. => ErrorKind::Unreachable,
             _ => ErrorKind::Refused,
         };
-        let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-        let said: String = said.take(SHOWN).collect();
-        let colon = if said.is_empty() { "" } else { ": " };
-        let said = said.trim_end();
-        let detail = format_args!("{host} answered with status {status}{colon}{said}");
-        Error::new(kind, detail)
+        Error::new(kind, format_args!("{host} answered with status {status}")).saying(said)
     }
 }
 
