@@ -130,7 +130,7 @@ impl Source {
                 external_id,
             };
             let base = Base::WebIdentity(role, file.into());
-            return Ok((self.base(base, client, now).await?, None));
+            return Ok((self.base(base, None, client, now).await?, None));
         }
         let profile = get("AWS_PROFILE");
         let plan = self.profiles().await?;
@@ -148,28 +148,41 @@ impl Source {
                     true => Base::Container,
                     false => Base::Instance,
                 };
-                Ok((self.base(service, client, now).await?, None))
+                Ok((self.base(service, None, client, now).await?, None))
             }
         }
     }
 
     /// The keys of a profile.
     async fn follow(&self, plan: Plan, client: &Client, now: SystemTime) -> Result<Had, Error> {
-        let mut had = self.base(plan.base, client, now).await?;
-        let region = self.region.clone().or(plan.region);
+        let region = plan.region.as_deref();
+        let mut had = self.base(plan.base, region, client, now).await?;
         for role in &plan.roles {
-            let endpoint = sts::Endpoint::new(region.as_deref(), &self.variables)?;
+            let endpoint = self.sts(region)?;
             had = endpoint.assume(role, had.0, client, now).await?;
         }
         Ok(had)
     }
 
-    async fn base(&self, base: Base, client: &Client, now: SystemTime) -> Result<Had, Error> {
+    /// The service that hands out roles, in the region that is set, else in that of a profile.
+    fn sts(&self, of_profile: Option<&str>) -> Result<sts::Endpoint, Error> {
+        let region = self.region.as_deref().or(of_profile);
+        sts::Endpoint::new(region, &self.variables)
+    }
+
+    /// The first keys of a profile, whose region may be needed to have them.
+    async fn base(
+        &self,
+        base: Base,
+        region: Option<&str>,
+        client: &Client,
+        now: SystemTime,
+    ) -> Result<Had, Error> {
         match base {
             Base::Keys(keys) => Ok((keys, None)),
             Base::WebIdentity(role, file) => {
                 let token = Secret::from(read(&file).await?.trim());
-                let endpoint = sts::Endpoint::new(self.region.as_deref(), &self.variables)?;
+                let endpoint = self.sts(region)?;
                 endpoint.assume_by_token(&role, &token, client, now).await
             }
             Base::Environment => {

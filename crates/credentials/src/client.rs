@@ -1,5 +1,6 @@
 //! Asking a token endpoint: one small request, one small answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,9 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is read.
 const MAX_ANSWER: usize = 256 << 10;
 
-/// How much of what a server says of an error is shown.
-const SHOWN: usize = 300;
-
 /// RFC 3986, section 2.3: what stands for itself in a form and in a query.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -42,7 +40,6 @@ pub struct Client {
 }
 
 /// A request to a token endpoint.
-#[derive(Debug)]
 pub(crate) struct Call {
     method: Method,
     url: Url,
@@ -50,13 +47,33 @@ pub(crate) struct Call {
     body: Bytes,
 }
 
+impl fmt::Debug for Call {
+    /// The body proves who asks; values of headers mask themselves.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What came back, whatever its status.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     /// The host that was asked.
     pub(crate) host: String,
+}
+
+impl fmt::Debug for Answer {
+    /// The body holds what was asked for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Answer {
@@ -67,12 +84,7 @@ impl Answer {
             408 | 429 | 500.. => ErrorKind::Unreachable,
             _ => ErrorKind::Refused,
         };
-        let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-        let said: String = said.take(SHOWN).collect();
-        let colon = if said.is_empty() { "" } else { ": " };
-        let said = said.trim_end();
-        let detail = format_args!("{host} answered with status {status}{colon}{said}");
-        Error::new(kind, detail)
+        Error::new(kind, format_args!("{host} answered with status {status}")).saying(said)
     }
 }
 
@@ -222,4 +234,31 @@ pub(crate) fn query(fields: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
     fields.collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use http::header::AUTHORIZATION;
+
+    use super::{Answer, Call};
+    use crate::url::{Plain, Url};
+
+    #[test]
+    fn what_is_sent_and_answered_is_not_shown() {
+        let url = Url::parse("it", "https://a.example/token", Plain::Local).unwrap();
+        let call = Call::form(url, &[("client_secret", "hunter2")]);
+        let call = call.with(AUTHORIZATION, "Bearer hunter2").unwrap();
+        let answer = Answer {
+            status: StatusCode::OK,
+            body: "hunter2".into(),
+            host: "a.example".to_owned(),
+        };
+        let shown = format!("{call:?} {answer:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("a.example") && shown.contains("POST"),
+            "{shown}"
+        );
+    }
 }

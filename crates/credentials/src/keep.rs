@@ -146,6 +146,7 @@ impl Credential {
     /// Asks for a token; whether there is one.
     async fn refresh(&self, client: &Client) -> bool {
         let fetched = self.source.fetch(client, now()).await;
+        let fetched = fetched.and_then(in_time);
         let had = fetched.is_ok();
         match fetched {
             Ok(token) => {
@@ -165,6 +166,16 @@ impl Credential {
         }
         self.tried.send_replace(true);
         had
+    }
+}
+
+/// Refuses a token whose end has passed: who hands out such a one will do so again at once.
+fn in_time(token: Token) -> Result<Token, Error> {
+    match token.is_good(now()) {
+        true => Ok(token),
+        false => Err(Error::malformed(
+            "what was handed out has expired already: is the clock right?",
+        )),
     }
 }
 

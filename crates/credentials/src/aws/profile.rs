@@ -48,32 +48,39 @@ impl Profiles {
     /// Reads the texts of both files.
     pub(super) fn parse(config: &str, credentials: &str) -> Self {
         let mut profiles = Self::default();
-        profiles.add(config, |section| match section.split_once(' ') {
-            Some(("profile", name)) => Some(name.trim()),
-            None if section == "default" => Some(section),
-            _ => None,
+        profiles.add(config, |section| {
+            match section.split_once(|c: char| c.is_ascii_whitespace()) {
+                Some(("profile", name)) => Some(unquoted(name)),
+                None if section == "default" => Some(section),
+                _ => None,
+            }
         });
-        profiles.add(credentials, Some);
+        profiles.add(credentials, |section| Some(unquoted(section)));
         profiles
     }
 
     fn add<'a>(&mut self, text: &'a str, name_of: impl Fn(&'a str) -> Option<&'a str>) {
         let mut current = None;
+        let mut indent_of_setting = usize::MAX;
         for line in text.lines() {
-            // What is indented belongs to the setting above it, and to no source of keys.
-            if line.starts_with([' ', '\t', '#', ';']) {
+            let line = line.trim_end();
+            let said = line.trim_start();
+            let indent = line.len() - said.len();
+            // What is indented deeper than the setting above it belongs to that, and to no source of
+            // keys.
+            if said.is_empty() || said.starts_with(['#', ';']) || indent > indent_of_setting {
                 continue;
             }
-            if let Some(section) = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.split(']').next())
-            {
-                current = name_of(section.trim()).map(str::to_owned);
-            } else if let (Some(name), Some((key, value))) = (&current, line.split_once('=')) {
-                let value = value.split(" #").next().unwrap_or_default();
-                let value = value.split(" ;").next().unwrap_or_default().trim();
-                let profile = self.0.entry(name.clone()).or_default();
-                profile.insert(key.trim().to_ascii_lowercase(), value.to_owned());
+            if let Some(section) = said.strip_prefix('[') {
+                let section = section.split(']').next().unwrap_or_default();
+                current = name_of(section.trim());
+                indent_of_setting = usize::MAX;
+            } else if let Some((key, value)) = said.split_once('=') {
+                indent_of_setting = indent;
+                if let Some(name) = current {
+                    let profile = self.0.entry(name.to_owned()).or_default();
+                    profile.insert(key.trim().to_ascii_lowercase(), value_of(value).to_owned());
+                }
             }
         }
     }
@@ -123,6 +130,20 @@ impl Profiles {
             region,
         }))
     }
+}
+
+/// A value without what is noted behind it.
+fn value_of(text: &str) -> &str {
+    let value = text.split(" #").next().unwrap_or_default();
+    unquoted(value.split(" ;").next().unwrap_or_default())
+}
+
+/// The text without the quotes around it, which some of AWS's libraries take and none keeps to.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let mut quotes = ['"', '\''].into_iter();
+    let bare = quotes.find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    bare.unwrap_or(text)
 }
 
 /// What a profile says of its keys.

@@ -184,6 +184,33 @@ async fn a_profile_assumes_its_role_with_the_keys_of_another() {
 }
 
 #[tokio::test]
+async fn a_token_is_exchanged_in_the_region_of_its_profile() {
+    let endpoint = Endpoint::always(200, STS_ANSWER).await;
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let token = home.path().join("token");
+    std::fs::write(&token, "jwt").unwrap();
+    let config = format!(
+        "[profile w]\nrole_arn = arn:aws:iam::1:role/w\nregion = eu-west-1\n\
+         web_identity_token_file = {}\n",
+        token.display()
+    );
+    std::fs::write(home.path().join(".aws/config"), config).unwrap();
+    let environment = variables([
+        ("AWS_ENDPOINT_URL_STS", &endpoint.url),
+        ("HOME", home.path().to_str().unwrap()),
+    ]);
+    let identity = AwsIdentity {
+        region: None,
+        profile: Some("w".to_owned()),
+        ..identity()
+    };
+    let token = fetch(&identity, &environment).await.unwrap();
+    assert_handed(&token);
+    assert_eq!(signer(&token).region, "eu-west-1");
+}
+
+#[tokio::test]
 async fn a_container_is_handed_its_keys() {
     let endpoint = Endpoint::always(200, HANDED).await;
     let file = tempfile::NamedTempFile::new().unwrap();

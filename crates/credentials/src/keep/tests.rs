@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh::snapshot::{AzureIdentity, Identity};
 use net::tasks::Tasks;
 
-use super::{AHEAD, BACK_OFF, Credential, LOOK_AGAIN, back_off, until_renewal};
+use super::{AHEAD, BACK_OFF, Credential, LOOK_AGAIN, Refreshes, back_off, until_renewal};
 use crate::error::ErrorKind;
 use crate::source::Source;
 use crate::testing::{self, Endpoint, client, variables};
@@ -49,6 +49,17 @@ fn source(endpoint: &Endpoint) -> Source {
 fn sent(credential: &Credential) -> Result<String, ErrorKind> {
     let token = credential.token().map_err(|error| error.kind)?;
     Ok(testing::sent(&token).to_owned())
+}
+
+#[tokio::test]
+async fn what_comes_expired_is_a_failure() {
+    let expired = "{\"access_token\":\"t\",\"expires_in\":\"0\"}";
+    let endpoint = Endpoint::always(200, expired).await;
+    let credential = Credential::new("p".into(), source(&endpoint));
+    assert!(!credential.refresh(&client()).await);
+    assert_eq!(sent(&credential), Err(ErrorKind::Malformed));
+    let Refreshes { succeeded, failed } = credential.refreshes();
+    assert_eq!((succeeded, failed), (0, 1));
 }
 
 async fn eventually(what: &str, condition: impl Fn() -> bool) {

@@ -142,3 +142,34 @@ fn what_cannot_be_followed_is_said() {
         assert_eq!(plan(name), Err(said.to_owned()));
     }
 }
+
+/// As files are that somebody has laid out by hand.
+#[test]
+fn settings_may_be_indented_and_quoted() {
+    let config = "\
+[profile \"by hand\"]
+    s3 =
+        region = us-west-1
+    region = 'eu-central-1'
+      # no setting
+\tnested = of the one above
+[profile\tnext]
+region=eu-west-2
+";
+    let credentials = "\
+['by hand']
+  aws_access_key_id = \"AKID\"
+  aws_secret_access_key = 'a\"b'
+[next]
+aws_access_key_id = \"
+aws_secret_access_key = s
+";
+    let profiles = Profiles::parse(config, credentials);
+    let plan = |name: &str| profiles.plan(name).unwrap().unwrap();
+    let by_hand = plan("by hand");
+    assert_eq!(by_hand.region.as_deref(), Some("eu-central-1"));
+    assert_eq!(by_hand.base, keys("AKID", "a\"b", None));
+    let next = plan("next");
+    assert_eq!(next.region.as_deref(), Some("eu-west-2"));
+    assert_eq!(next.base, keys("\"", "s", None));
+}
