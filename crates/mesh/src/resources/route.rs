@@ -50,8 +50,8 @@ pub struct RuleSpec {
     /// Default: lenient.
     pub translation: Translation,
     /// Whether the gateway fetches media that a request names by `http` or `https` URL and that its
-    /// backend, of another dialect, takes only within the request. Servers are asked that are on the
-    /// public internet alone. Default: false; such a request is refused then.
+    /// backend, of another dialect, takes only within the request; else such a request is refused.
+    /// Servers are asked that are on the public internet alone. Default: false.
     pub fetch_media: bool,
 }
 
