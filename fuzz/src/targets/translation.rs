@@ -6,7 +6,7 @@ use bytes::Bytes;
 use llm::event_stream::Decoder;
 use llm::response::StreamReport;
 use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Unsaid, Way};
-use llm::{Api, Dialect, Operation};
+use llm::{Api, Dialect, Operation, Quirks};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ const fn asked(api: Api) -> Asked<'static> {
             _ => "/v1beta/models/m:generateContent",
         },
         query: None,
+        betas: Some("a,b"),
     }
 }
 
@@ -26,7 +27,15 @@ const fn asked(api: Api) -> Asked<'static> {
 fn pairs() -> impl Iterator<Item = (Asked<'static>, Pair)> {
     let ways = Api::ALL
         .into_iter()
-        .flat_map(|api| Dialect::ALL.map(|dialect| (api, Way::of(api, dialect))));
+        .flat_map(|api| Dialect::ALL.map(|dialect| (api, dialect)));
+    let ways = ways.flat_map(|(api, dialect)| {
+        [
+            &Quirks::NONE,
+            &Quirks::VERTEX_ANTHROPIC,
+            &Quirks::BEDROCK_ANTHROPIC,
+        ]
+        .map(|quirks| (api, Way::of(api, dialect, quirks)))
+    });
     ways.filter_map(|(api, way)| match way {
         Some(Way::Translated(pair)) => Some((asked(api), pair)),
         Some(Way::PassedOn | Way::Answered) | None => None,

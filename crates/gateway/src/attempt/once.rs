@@ -196,7 +196,7 @@ async fn exchange_once(
         Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
         None => None,
     };
-    let pair = translated.as_ref().map(|request| request.pair);
+    let pair = translated.as_ref().and_then(|request| request.pair);
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
     let Some(mut request) = outbound::request(routed, candidate, token.as_deref(), translated)

@@ -66,7 +66,7 @@ impl StreamTranslator {
             now: unsaid.created,
         };
         Some(Self {
-            frames: Decoder::new(pair.upstream().dialect.framing(), DEFAULT_MAX_FRAME),
+            frames: Decoder::new(pair.framing(), DEFAULT_MAX_FRAME),
             decoder: exchange.upstream.stream_decoder(),
             writer: Writer {
                 unsaid,

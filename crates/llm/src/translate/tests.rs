@@ -23,14 +23,17 @@ fn unsaid() -> Unsaid {
 }
 
 fn pair(client: Api, dialect: Dialect) -> Pair {
-    match Way::of(client, dialect) {
+    match Way::of(client, dialect, &Quirks::NONE) {
         Some(Way::Translated(pair)) => pair,
         other => panic!("{other:?}"),
     }
 }
 
 fn conversation(client: Form, upstream: Form) -> Pair {
-    Pair::new(Exchange::Conversation(Conversation { client, upstream }))
+    Pair {
+        exchange: Exchange::Conversation(Conversation { client, upstream }),
+        quirks: &Quirks::NONE,
+    }
 }
 
 fn translator(pair: Pair, query: Option<&str>, usage: bool) -> StreamTranslator {
