@@ -31,6 +31,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// The text that base64 is of, in the standard alphabet; `None` if it is of something else.
 pub(crate) fn text(data: &str) -> Option<String> {
+    String::from_utf8(bytes(data)?).ok()
+}
+
+/// The bytes that base64 in the standard alphabet is of; `None` if it is none.
+pub(crate) fn bytes(data: &str) -> Option<Vec<u8>> {
     let digits = data.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     for group in digits.as_bytes().chunks(4) {
@@ -48,7 +53,7 @@ pub(crate) fn text(data: &str) -> Option<String> {
                 .filter(|bytes| !bytes.is_empty())?,
         );
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 fn sextet(digit: u8) -> Option<u32> {

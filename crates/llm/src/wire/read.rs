@@ -86,11 +86,21 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// How what nobody has taken is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// A request may mean something by it.
+    Refused,
+    /// An answer has more to say with every version of its API.
+    PassedOver,
+}
+
 /// A value as it is written, and where.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a, 'p> {
     raw: &'a str,
     path: Path<'p>,
+    unknown: Unknown,
 }
 
 impl<'a> Value<'a, 'static> {
@@ -103,9 +113,22 @@ impl<'a> Value<'a, 'static> {
             Ok(raw) => Ok(Self {
                 raw: raw.get(),
                 path: Path::Root,
+                unknown: Unknown::Refused,
             }),
             Err(error) => Err(Fault::new("", format!("is not JSON: {error}"))),
         }
+    }
+
+    /// The value of a whole answer, or of an event of one: fields that are not known are passed over
+    /// in all of it.
+    ///
+    /// # Errors
+    /// If it is not one JSON document.
+    pub(crate) fn answer(text: &'a [u8]) -> Result<Self, Fault> {
+        Ok(Self {
+            unknown: Unknown::PassedOver,
+            ..Self::document(text)?
+        })
     }
 }
 
@@ -222,6 +245,7 @@ impl<'a, 'p> Value<'a, 'p> {
         Ok(Object {
             fields: fields.0,
             path: self.path,
+            unknown: self.unknown,
         })
     }
 
@@ -235,6 +259,7 @@ impl<'a, 'p> Value<'a, 'p> {
             read(Value {
                 raw: raw.get(),
                 path: Path::Index(&self.path, index),
+                unknown: self.unknown,
             })
         })
     }
@@ -258,6 +283,7 @@ impl<'a, 'p> Value<'a, 'p> {
 pub(crate) struct Object<'a, 'p> {
     fields: SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>,
     path: Path<'p>,
+    unknown: Unknown,
 }
 
 impl<'a, 'p> Object<'a, 'p> {
@@ -310,6 +336,7 @@ impl<'a, 'p> Object<'a, 'p> {
             read(Value {
                 raw: raw.get(),
                 path: Path::Field(&self.path, name),
+                unknown: self.unknown,
             })
         })
         .transpose()
@@ -354,11 +381,14 @@ impl<'a, 'p> Object<'a, 'p> {
         fields.filter(|(_, raw)| *raw != "null")
     }
 
-    /// Refuses what nobody has taken.
+    /// Refuses what nobody has taken, unless it stands in an answer.
     ///
     /// # Errors
     /// The first such field.
     pub(crate) fn finish(self) -> Result<(), Fault> {
+        if self.unknown == Unknown::PassedOver {
+            return Ok(());
+        }
         let path = self.path;
         match self.rest().next() {
             None => Ok(()),

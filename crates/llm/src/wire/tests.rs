@@ -117,3 +117,16 @@ fn faults_repeat_no_long_values() {
     dropped.add(long);
     assert!(dropped.fields()[0].len() <= 210);
 }
+
+#[test]
+fn answers_may_say_more_than_is_known() {
+    let text = br#"{"known": [{"later": 1}], "later": 1}"#;
+    let read = |value: Value<'_, '_>| {
+        let mut object = value.object()?;
+        object.take("known", |list| list.each(|item| item.object()?.finish()))?;
+        object.finish()
+    };
+    assert_eq!(Value::answer(text).and_then(read), Ok(()));
+    let fault = Value::document(text).and_then(read).unwrap_err();
+    assert_eq!(fault.field, "known[0].later");
+}

@@ -1,3 +1,5 @@
+mod streams;
+
 use std::borrow::Cow;
 
 use serde_json::{Value as Json, json};
@@ -324,11 +326,18 @@ fn answers_are_read_past_what_is_not_known() {
         {"toolUse": {"toolUseId": "s", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}},
         {"image": {"format": "png", "source": {"bytes": "AA=="}}},
         {"text": "c"},
+        {"reasoningContent": {"reasoningText": {"text": "d", "later": 1}, "later": 1}},
+        {"toolUse": {"toolUseId": "1", "name": "f", "input": {"e": 1}, "later": 1}},
     ]}}, "stopReason": "guardrail_intervened", "usage": {}, "serviceTier": {"type": "flex"}});
     let body = body.to_string();
     let response = decode_response(body.as_bytes()).unwrap();
     let choice = &response.choices[0];
-    assert_eq!(choice.parts, [Part::text("ab"), Part::text("c")]);
+    let [cited, said, thought, call] = &choice.parts[..] else {
+        panic!("{choice:?}");
+    };
+    assert_eq!([cited, said], [&Part::text("ab"), &Part::text("c")]);
+    assert!(matches!(&thought.content, Content::Reasoning(it) if it.text.as_deref() == Some("d")));
+    assert!(matches!(&call.content, Content::ToolCall(it) if it.arguments == r#"{"e":1}"#));
     assert_eq!(choice.finish, Some(Finish::ContentFilter));
     assert_eq!(response.service_tier.as_deref(), Some("flex"));
 }

@@ -175,3 +175,16 @@ fn arguments_that_are_no_object_are_kept() {
     );
     assert_eq!(written("[1]"), json!({"arguments": {"_arguments": "[1]"}}));
 }
+
+#[test]
+fn answers_are_read_past_what_is_not_known() {
+    let call = json!({"later": 1, "function": {"name": "f", "arguments": {}, "later": 1}});
+    let body = json!({"model": "m", "done": true,
+        "message": {"role": "assistant", "content": "", "tool_calls": [call]}});
+    let body = body.to_string();
+    let response = decode_response(body.as_bytes()).unwrap();
+    let [part] = &response.choices[0].parts[..] else {
+        panic!("{response:?}");
+    };
+    assert!(matches!(&part.content, Content::ToolCall(call) if call.name == "f"));
+}
