@@ -5,6 +5,7 @@ use crate::response::{Ended, StreamReport};
 
 mod gemini;
 mod matrix;
+mod proofs;
 mod responses;
 
 const CHAT: Api = Api::CHAT_COMPLETIONS;

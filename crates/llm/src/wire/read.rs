@@ -215,19 +215,18 @@ impl<'a, 'p> Value<'a, 'p> {
             return Ok(count);
         }
         let number: f64 = self.parse("a whole number that is not negative")?;
-        if number >= 0.0 && number.fract() == 0.0 && number < 9e15 {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole, not negative, below 2^53"
-            )]
-            return Ok(number as u64);
-        }
-        Err(self.fault("must be a whole number that is not negative"))
+        whole(number)
+            .and_then(|number| u64::try_from(number).ok())
+            .ok_or_else(|| self.fault("must be a whole number that is not negative"))
     }
 
+    /// A whole number; a float without a fraction is one.
     pub(crate) fn integer(self) -> Result<i64, Fault> {
-        self.parse("a whole number")
+        if let Ok(integer) = serde_json::from_str(self.raw) {
+            return Ok(integer);
+        }
+        let number: f64 = self.parse("a whole number")?;
+        whole(number).ok_or_else(|| self.fault("must be a whole number"))
     }
 
     /// The text of an object, opaque.
@@ -276,6 +275,15 @@ impl<'a, 'p> Value<'a, 'p> {
         })?;
         Ok(items)
     }
+}
+
+/// The number, if it is whole and as exact as a float can be.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and less than 2^53 from zero"
+    )]
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
 /// The fields of an object, of which some have been taken.
