@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::canonical::{Request, tell_apart};
+use crate::percent::climbs;
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
 use crate::{Api, Dialect, Operation, Quirks, openai};
@@ -168,6 +169,10 @@ impl Pair {
             request.model = model.into();
         } else if request.model.is_empty() {
             return Err(Fault::new("model", "is required"));
+        }
+        // Some APIs have it in the path, in which it must not lead elsewhere.
+        if climbs(&request.model) {
+            return Err(Fault::new("model", "is no name of a model"));
         }
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();

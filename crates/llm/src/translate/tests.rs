@@ -44,6 +44,20 @@ fn refused(client: Api, to: Dialect, body: &Value) -> String {
 }
 
 #[test]
+fn a_model_does_not_lead_to_other_paths() {
+    for dialect in [Dialect::Gemini, Dialect::Bedrock, Dialect::Anthropic] {
+        for model in ["..", "a/../../b", "."] {
+            let body = json!({"model": model, "messages": [{"role": "user", "content": "a"}]});
+            assert_eq!(
+                refused(CHAT, dialect, &body),
+                "model",
+                "{dialect:?}: {model}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_an_upstream_leaves_unsaid_is_said() {
     let body =
         json!({"model": "", "message": {"role": "assistant", "content": "Hi"}, "done": true});
