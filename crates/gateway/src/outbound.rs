@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use credentials::{Material, Token};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
-use http::header::{HeaderMap, HeaderValue, UPGRADE};
+use http::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
@@ -25,6 +25,9 @@ use crate::headers::{
 use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
+
+/// The project that the use of Google's APIs is counted to.
+const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
 /// The request for one attempt, authorised by `token` where that is renewed, as it was translated if
 /// the backend speaks another dialect; `None` if the path that it is rewritten to is too long for one.
@@ -82,6 +85,10 @@ fn headers(
     }
     if !provider {
         add_forwarded(&mut headers, &routed.client, routed.tls);
+    }
+    // Over the client's, whose business it is not; under what the configuration says.
+    if let Some(project) = token.and_then(|token| token.project.as_ref()) {
+        headers.insert(USER_PROJECT, project.clone());
     }
     for (name, value) in &backend.default_headers {
         headers.entry(name).or_insert_with(|| value.clone());
