@@ -144,7 +144,7 @@ def check_output(body: dict) -> None:
 def check_tools(body: dict) -> None:
     for index, tool in enumerate(body.get("tools", [])):
         where = f"tools.{index}.custom"
-        may = {"type", "description", "strict", "cache_control"}
+        may = {"type", "description", "strict", "cache_control", "eager_input_streaming"}
         fields(where, tool, {"name", "input_schema"}, may)
         demand(NAME.fullmatch(tool["name"]), f"{where}.name: String should match pattern")
         is_object = tool["input_schema"].get("type") == "object"

@@ -52,10 +52,24 @@ def encrypted(thought: str) -> str:
     return f"gAAAAA{hashlib.sha256(thought.encode()).hexdigest()}=="
 
 
+def as_typed(body: dict) -> dict:
+    """A request with what the types want to be said and the API takes unsaid: whether the schema of a
+    tool is strict."""
+    tools = body.get("tools")
+    if not isinstance(tools, list):
+        return body
+    return {**body, "tools": [spelled_out(tool) for tool in tools]}
+
+
+def spelled_out(tool):
+    is_function = isinstance(tool, dict) and tool.get("type") == "function"
+    return {"strict": None, **tool} if is_function else tool
+
+
 def check(headers: dict[str, str], body: dict) -> None:
     if not headers.get("authorization", "").startswith("Bearer "):
         raise error(401, "invalid_request_error", "You didn't provide an API key.")
-    check_types(body)
+    check_types(as_typed(body))
     for name in ("model", "input"):
         message = f"Missing required parameter: '{name}'."
         demand(name in body, message, name, "missing_required_parameter")
@@ -76,7 +90,7 @@ def check_tools(body: dict) -> None:
             continue
         message = f"Invalid 'tools[{at}].name': string does not match pattern."
         demand(NAME.fullmatch(tool["name"]), message, f"tools[{at}].name")
-        check_schema(tool["parameters"] or {}, tool["strict"], f"tools[{at}].parameters")
+        check_schema(tool["parameters"] or {}, tool.get("strict"), f"tools[{at}].parameters")
         names.append(tool["name"])
     choice = body.get("tool_choice", "auto")
     if isinstance(choice, dict) and choice["type"] == "function":
