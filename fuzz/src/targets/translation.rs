@@ -50,7 +50,11 @@ pub(crate) fn whole(data: &[u8]) {
             match (pair.upstream().dialect, body) {
                 (Dialect::Gemini, _) => assert!(request.resource.starts_with("/models/theirs:")),
                 (Dialect::Bedrock, _) => assert!(request.resource.starts_with("/model/theirs/")),
-                (_, Some(body)) => assert_eq!(body["model"], "theirs"),
+                // Or it stands in the path.
+                (_, Some(body)) => {
+                    let is_named = body["model"] == "theirs";
+                    assert!(is_named || request.resource.contains("/theirs"), "{body}");
+                }
                 (_, None) => {}
             }
             assert!(
