@@ -1,8 +1,10 @@
-// Vercel's AI SDK works unchanged with its providers for OpenAI and Anthropic, whoever serves the model.
+// Vercel's AI SDK works unchanged with its providers for OpenAI, Anthropic and Google, whoever serves the
+// model.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { APICallError, Output, embedMany, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
@@ -13,6 +15,7 @@ globalThis.AI_SDK_LOG_WARNINGS = false;
 
 const openai = createOpenAI({ baseURL: `${URL}/v1`, apiKey: KEY });
 const anthropic = createAnthropic({ baseURL: `${URL}/v1`, apiKey: KEY });
+const google = createGoogleGenerativeAI({ baseURL: `${URL}/v1beta`, apiKey: KEY });
 const River = z.object({ river: z.string(), length: z.number().int() });
 
 // What speaks OpenAI's dialect is asked at the path of the Responses API, which these do not have.
@@ -29,6 +32,7 @@ const APIS = {
   "chat completions": { models: MODELS, of: (model) => openai.chat(model), providerOptions: {} },
   responses: { models: RESPONSES, of: (model) => openai.responses(model), providerOptions: UNKEPT },
   messages: { models: MODELS, of: (model) => anthropic(model), providerOptions: FORMAT },
+  content: { models: MODELS, of: (model) => google(model), providerOptions: {} },
 };
 
 /** An answer as a whole. */

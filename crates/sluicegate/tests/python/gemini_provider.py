@@ -428,7 +428,10 @@ class GeminiProvider(Provider):
             of = [call for call in calls if call["name"] == answer["name"]]
             call = next((one for one in of if one.get("id") == answer.get("id")), of[0])
             calls.remove(call)
-            ((kind, content),) = answer["response"].items()
+            response = dict(answer["response"])
+            # Some clients repeat it.
+            demand(response.pop("name", answer["name"]) == answer["name"], "response of another")
+            ((kind, content),) = response.items()
             mark = "!" if kind == "error" else ""
             arguments = ",".join(map(str, call.get("args", {}).values()))
             told.append(f"{call['name']}({arguments})={mark}{content}")

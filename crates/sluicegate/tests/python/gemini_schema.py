@@ -164,6 +164,9 @@ def scalar(kind: str, value, where: str):
             fits = raw(value) is not None
         case "any":
             fits = True
+        case "Type":
+            # In small letters as well: so the documentation itself has it.
+            fits = isinstance(value, str) and value.upper() in ENUMS[kind]
         case _:
             fits = isinstance(value, str) and value in ENUMS[kind]
     mistyped(fits, where, kind, value)

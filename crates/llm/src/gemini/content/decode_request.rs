@@ -9,7 +9,7 @@ use crate::canonical::{
     Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use crate::wire::{Fault, Value};
+use crate::wire::{Fault, Object, Value};
 
 const NO_COUNTERPART: &str = "has no counterpart in the API of the model that was asked for";
 
@@ -279,7 +279,7 @@ fn result<'a>(value: Value<'a, '_>, calls: &mut Calls<'a>) -> Result<ToolResult<
         let why = format!("answers no call of `{name}` before it that has no response yet");
         fields.fault("name", why)
     })?;
-    let (text, is_error) = fields.require("response", response)?;
+    let (text, is_error) = fields.require("response", |value| response(value, &name))?;
     let mut parts = vec![Part::text(text)];
     fields.take("parts", |list| {
         items(list, |value| {
@@ -296,28 +296,45 @@ fn result<'a>(value: Value<'a, '_>, calls: &mut Calls<'a>) -> Result<ToolResult<
     })
 }
 
-/// The text of a response, and whether it is an error. The keys that say no more than that it is a
-/// response are left out.
-fn response<'a>(value: Value<'a, '_>) -> Result<(Cow<'a, str>, bool), Fault> {
+/// The text of a response of this function, and whether it is an error. What says no more than that
+/// it is a response of this function is left out.
+fn response<'a>(value: Value<'a, '_>, function: &str) -> Result<(Cow<'a, str>, bool), Fault> {
     let mut fields = value.object()?;
-    let mut names = fields.names();
-    let name = match (names.next(), names.next()) {
-        (Some(name), None) => name.clone(),
-        _ => return Ok((Cow::Borrowed(value.raw()), false)),
-    };
-    drop(names);
-    let is_error = name == "error";
-    let text = match &*name {
-        "result" | "output" | "error" => fields.take(&name, |value| {
+    let key = response_key(&mut fields, function)?;
+    let is_error = key == Some("error");
+    let text = match key {
+        Some(key) => fields.take(key, |value| {
             if value.is_text() {
                 return value.text().map(Some);
             }
-            Ok(is_error.then(|| Cow::Borrowed(value.raw())))
+            let alone = matches!(key, "error" | "content");
+            Ok(alone.then(|| Cow::Borrowed(value.raw())))
         })?,
-        _ => None,
+        None => None,
     };
     let text = text.flatten();
     Ok((text.unwrap_or(Cow::Borrowed(value.raw())), is_error))
+}
+
+/// The key under which a response has all that it says: its only one, or `content` where nothing but
+/// the function's name stands beside it, as clients write it that follow Google's first examples.
+fn response_key(
+    fields: &mut Object<'_, '_>,
+    function: &str,
+) -> Result<Option<&'static str>, Fault> {
+    let mut names: Vec<_> = fields.names().take(3).map(|name| &**name).collect();
+    names.sort_unstable();
+    let key = match names[..] {
+        ["result"] => "result",
+        ["output"] => "output",
+        ["error"] => "error",
+        ["content", "name"] => "content",
+        _ => return Ok(None),
+    };
+    let named = fields.take("name", |value| {
+        Ok(value.is_text() && value.text()? == function)
+    })?;
+    Ok(named.unwrap_or(true).then_some(key))
 }
 
 /// Takes the medium of a part that has one.

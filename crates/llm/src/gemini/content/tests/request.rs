@@ -196,6 +196,32 @@ fn calls_with_and_without_ids() {
     assert!(error.is_error && error.parts == [Part::text("4")]);
 }
 
+/// As clients have it that follow the first examples of the API.
+#[test]
+fn a_response_that_repeats_the_name_of_its_function() {
+    let of = |response: Json| {
+        json!({"contents": [
+            {"role": "model", "parts": [
+                {"functionCall": {"id": "1", "name": "f", "args": {}}, "thoughtSignature": "c2ln"}]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"id": "1", "name": "f", "response": response}}]},
+        ]})
+    };
+    let text = json!({"name": "f", "content": "21 °C"});
+    same_as(&of(text), &of(json!({"result": "21 °C"})));
+    let object = json!({"name": "f", "content": {"degrees": 21}});
+    same_as(&of(object), &of(json!({"degrees": 21})));
+    for said in [
+        json!({"name": "g", "content": "21 °C"}),
+        json!({"name": 1, "content": "21 °C"}),
+        json!({"name": "f", "content": "21 °C", "unit": "C"}),
+        json!({"name": "f", "result": "21 °C"}),
+        json!({"content": "21 °C"}),
+    ] {
+        same(&of(said));
+    }
+}
+
 /// Chats of Google's SDKs keep what was streamed as one content for each event.
 #[test]
 fn a_result_may_have_an_image() {
