@@ -46,6 +46,7 @@ pub(crate) async fn answer(shared: &Shared, question: Question) -> Result<Answer
         let asked = Asked {
             path: head.uri.path(),
             query: head.uri.query(),
+            betas: None,
         };
         let counting = Counting::of(model(&prompt), &rate);
         tokens::count(prompt.api.dialect, asked, &body, counting)

@@ -31,6 +31,7 @@ mod identify;
 mod ids;
 mod inbound;
 mod keyring;
+mod media;
 mod outbound;
 mod outbox;
 mod pipeline;
@@ -51,5 +52,6 @@ mod watchdog;
 mod tests;
 
 pub use credentials::Variables;
+pub use media::is_public;
 pub use runtime::RuntimeError;
 pub use server::{Config, Gateway, StartError};

@@ -39,7 +39,8 @@ pub(crate) fn request(
 ) -> Option<Request<Body>> {
     let target = candidate.target;
     let uri = uri(routed, target, translated.as_ref())?;
-    let headers = headers(routed, candidate, token, translated.is_some());
+    let is_own = routed.api().map(|api| api.dialect) == target.backend.dialect;
+    let headers = headers(routed, candidate, token, translated.is_some() && !is_own);
     let body = match translated {
         Some(translated) => Body::Full(translated.body),
         None => body(routed, target),

@@ -1,6 +1,6 @@
 //! A gateway as a whole: started, given snapshots, drained.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,7 @@ use crate::admin::{self, Admin};
 use crate::discover::Discovery;
 use crate::inbound::Certificates;
 use crate::keyring::Keyring;
+use crate::media::Fetcher;
 use crate::pipeline::Pipeline;
 use crate::probe::Probing;
 use crate::rates::Rates;
@@ -42,6 +43,9 @@ pub struct Config {
     pub access_log: Option<Arc<AccessLog>>,
     /// The environment in which identities of providers find what their configuration leaves out.
     pub variables: Variables,
+    /// From which addresses media are fetched that requests name by URL: [`is_public`](crate::is_public),
+    /// but in tests.
+    pub fetches_from: fn(IpAddr) -> bool,
     /// The version shown in metrics, and the revision it was built from.
     pub version: (&'static str, &'static str),
 }
@@ -63,6 +67,9 @@ pub enum StartError {
     /// Whoever hands out credentials cannot be asked over TLS.
     #[error("token endpoints cannot be asked: {0}")]
     TokenEndpoints(TlsError),
+    /// Media cannot be fetched over TLS.
+    #[error("media cannot be fetched: {0}")]
+    Media(TlsError),
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -100,6 +107,7 @@ impl Gateway {
         let tunnels = connections.group();
         let mut registry = Registry::default();
         let keyring = Keyring::new(config.variables.clone(), upkeep.clone());
+        let media = Fetcher::new(&upkeep, config.fetches_from);
         let shared = Arc::new(Shared {
             runtime: ArcSwap::from_pointee(Runtime::empty()),
             balance: balance::Registry::new(),
@@ -108,6 +116,7 @@ impl Gateway {
             metrics: Metrics::new(&mut registry, MetricsConfig::default()),
             access_log: config.access_log.clone(),
             bodies: BodyBudget::new(config.body_memory),
+            media: Arc::new(media.map_err(StartError::Media)?),
             spill: ReplayConfig::default().spill,
             clock: Clock::start(),
             names: Names::default(),

@@ -20,6 +20,7 @@ use telemetry::{AccessLog, Metrics};
 use tokio::time::Instant;
 
 use crate::keyring::Keyring;
+use crate::media::Fetcher;
 use crate::rates::Rates;
 use crate::runtime::Runtime;
 
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) access_log: Option<Arc<AccessLog>>,
     /// Memory for request bodies.
     pub(crate) bodies: BodyBudget,
+    /// Fetches media that requests name by URL.
+    pub(crate) media: Arc<Fetcher>,
     /// Where request bodies go that are too long for memory.
     pub(crate) spill: Option<SpillConfig>,
     pub(crate) clock: Clock,

@@ -7,6 +7,7 @@ mod anthropic;
 mod attempts;
 mod gemini;
 mod in_path;
+mod media;
 mod reload;
 mod responses;
 mod settle;

@@ -14,17 +14,20 @@ use http::response::Parts;
 use http::{Response, StatusCode, Uri};
 use llm::response::UpstreamError;
 use llm::translate::{
-    Asked, Fault, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest, Unsaid, Way,
+    Asked, Fault, FetchedMedia, Pair, StreamTranslator, TranslatedAnswer, TranslatedRequest,
+    Unsaid, Way,
 };
 use llm::{ApiError, Dialect, ErrorKind};
 use mesh::resources::Translation;
 use mesh::snapshot::Target;
-use net::budget::{BodyBudget, Reservation};
+use net::budget::Reservation;
 use net::replay::ReplayError;
 use tokio::task::spawn_blocking;
 
 use crate::headers::X_REQUEST_ID;
+use crate::media::Missed;
 use crate::route::Routed;
+use crate::shared::Shared;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
 const OVERLOADED: u16 = 529;
@@ -37,9 +40,10 @@ const LONG: usize = 1 << 20;
 
 /// The two dialects, if `target` speaks another than the client.
 pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
-    match Way::of(routed.prompt()?.api, target.backend.dialect?)? {
+    let backend = &target.backend;
+    match Way::of(routed.prompt()?.api, backend.dialect?, backend.quirks)? {
         Way::PassedOn | Way::Answered => None,
-        Way::Translated(pair) => Some(pair.with_quirks(target.backend.quirks)),
+        Way::Translated(pair) => Some(pair),
     }
 }
 
@@ -52,14 +56,14 @@ pub(crate) enum Untranslated {
     Fault(Fault),
 }
 
-/// The request in the dialect of `target`; what it needs of memory is taken from `bodies`.
+/// The request in the dialect of `target`; what it needs of memory is taken from the budget of bodies.
 pub(crate) async fn request(
     pair: Pair,
     routed: &Routed,
     target: &Target,
-    bodies: &BodyBudget,
+    shared: &Shared,
 ) -> Result<TranslatedRequest, Untranslated> {
-    let mut room = bodies.reservation();
+    let mut room = shared.bodies.reservation();
     let body = routed.body.to_bytes(&mut room).await;
     let body = body.map_err(Untranslated::Body)?;
     // What is read of it, and what is written, is each about as long.
@@ -69,15 +73,26 @@ pub(crate) async fn request(
         .and_then(|prompt| prompt.scan.model.as_ref());
     let asked_for = asked_for.map(|model| model.value.as_str());
     let model = target.model.as_deref().or(asked_for).map(str::to_owned);
-    let uri = routed.head.uri.clone();
-    let request = aside(body.len(), LONG, move || {
-        let request = pair.request(asked(&uri), &body, model.as_deref());
-        drop(body);
+    let (media, rooms) = match routed.rule.fetch_media {
+        true => fetched(pair, routed, &body, shared).await?,
+        false => Default::default(),
+    };
+    let (uri, betas) = (routed.head.uri.clone(), betas(routed));
+    let len = rooms.iter().map(Reservation::bytes).sum::<u64>() as usize + body.len();
+    let request = aside(len, LONG, move || {
+        let request = pair.request_with(
+            asked(&uri, betas.as_deref()),
+            &body,
+            model.as_deref(),
+            &media,
+        );
+        drop((body, media, rooms));
         kept(request.map_err(Untranslated::Fault)?, room)
     });
     let mut request = request.await?;
     // What it asks for is asked for in a header that only Anthropic knows.
-    if routed.head.headers.contains_key(ANTHROPIC_BETA) {
+    let is_known = pair.upstream().dialect == Dialect::Anthropic;
+    if !is_known && routed.head.headers.contains_key(ANTHROPIC_BETA) {
         request.dropped.add(ANTHROPIC_BETA);
     }
     match (routed.rule.translation, request.dropped.fields()) {
@@ -90,6 +105,33 @@ pub(crate) async fn request(
             code: None,
         })),
         _ => Ok(request),
+    }
+}
+
+/// The media that the backend takes only within the request, and the room that they take.
+async fn fetched(
+    pair: Pair,
+    routed: &Routed,
+    body: &Bytes,
+    shared: &Shared,
+) -> Result<(FetchedMedia, Vec<Reservation>), Untranslated> {
+    let (uri, read) = (routed.head.uri.clone(), body.clone());
+    let urls = aside(body.len(), LONG, move || {
+        pair.media_to_fetch(asked(&uri, None), &read)
+    });
+    match urls.await.map_err(Untranslated::Fault)? {
+        urls if urls.is_empty() => Ok((FetchedMedia::default(), Vec::new())),
+        urls => {
+            let fetched = shared.media.fetch(urls, &shared.bodies).await;
+            fetched.map_err(|missed| match missed {
+                Missed::Room(error) => Untranslated::Body(error),
+                Missed::Why(message) => Untranslated::Fault(Fault {
+                    field: pair.asked_in().to_owned(),
+                    message,
+                    code: None,
+                }),
+            })
+        }
     }
 }
 
@@ -145,19 +187,27 @@ pub(crate) async fn aside<T: Send + 'static>(
     }
 }
 
-fn asked(uri: &Uri) -> Asked<'_> {
+fn asked<'a>(uri: &'a Uri, betas: Option<&'a str>) -> Asked<'a> {
     Asked {
         path: uri.path(),
         query: uri.query(),
+        betas,
     }
 }
 
-/// What translates the stream that answers `routed`.
-pub(crate) fn stream(pair: Pair, routed: &Routed) -> StreamTranslator {
+/// What is new in Anthropic's API and wished for.
+fn betas(routed: &Routed) -> Option<String> {
+    let headers = routed.head.headers.get_all(ANTHROPIC_BETA).iter();
+    let values: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// What translates the stream that answers `routed`; `None` if no stream can.
+pub(crate) fn stream(pair: Pair, routed: &Routed) -> Option<StreamTranslator> {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
     StreamTranslator::new(
         pair,
-        asked(&routed.head.uri).query,
+        routed.head.uri.query(),
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
         unsaid(routed),

@@ -15,7 +15,7 @@ fn main() {
 const CHUNKS: usize = 100;
 
 fn pair(path: &str, dialect: Dialect) -> Pair {
-    match Way::of(Api::of_path(path).unwrap(), dialect) {
+    match Way::of(Api::of_path(path).unwrap(), dialect, &llm::Quirks::NONE) {
         Some(Way::Translated(pair)) => pair,
         Some(Way::PassedOn | Way::Answered) | None => unreachable!(),
     }
@@ -76,7 +76,8 @@ fn stream(bencher: Bencher) {
     let pair = pair("/v1/messages", Dialect::OpenAi);
     let frame = Bytes::from(format!("data: {}\n\n", chunk()));
     bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
-        let mut translator = StreamTranslator::new(pair, None, 1, false, Unsaid::default());
+        let mut translator =
+            StreamTranslator::new(pair, None, 1, false, Unsaid::default()).unwrap();
         let mut out = Vec::new();
         for _ in 0..CHUNKS {
             out.clear();

@@ -34,7 +34,7 @@ pub(crate) fn text(data: &str) -> Option<String> {
     String::from_utf8(bytes(data)?).ok()
 }
 
-/// The bytes that base64 in the standard alphabet is of; `None` if it is none.
+/// The bytes that base64 is of, in the standard alphabet; `None` if it is none.
 pub(crate) fn bytes(data: &str) -> Option<Vec<u8>> {
     let digits = data.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);

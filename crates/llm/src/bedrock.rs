@@ -131,6 +131,19 @@ fn status_of(name: &str) -> Option<u16> {
     known.map(|(status, ..)| *status)
 }
 
+/// What an exception of a stream says; `None` if it is none.
+pub(crate) fn exception(name: &[u8], payload: &[u8]) -> Option<UpstreamError> {
+    let mut error = None;
+    let note = &mut |event: Event<'_>| {
+        if let Event::Error(told) = event {
+            error = Some(told);
+        }
+    };
+    // What is no event of this API says nothing.
+    let _ = converse::StreamDecoder::within().event(Some(name), payload, note);
+    error
+}
+
 /// The body of an error answer. Messages name the field at fault; the SDKs find the name of the error
 /// here where no header has it.
 pub(crate) fn error_body(error: &ApiError) -> Bytes {

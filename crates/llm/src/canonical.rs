@@ -15,14 +15,18 @@ use crate::wire::cut;
 pub(crate) mod blocks;
 mod calls;
 mod conversation;
+mod embedding;
 mod event;
+mod ranking;
 mod request;
 mod response;
 mod token;
 
 pub(crate) use calls::tell_apart;
 pub(crate) use conversation::{Conversation, Takes, is_said};
+pub(crate) use embedding::{Cut, Embedding, Purpose, Vector, Vectors, Wanted};
 pub(crate) use event::{Delta, Event, Opening, StreamTerms};
+pub(crate) use ranking::{Placed, Ranked, Ranking};
 pub(crate) use request::{
     Cache, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
     Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,

@@ -3,7 +3,9 @@
 //! Answers do not name their model, and neither do streams, whose events are named as their type is.
 
 pub(crate) mod chat;
+pub(crate) mod embed;
 mod figures;
+pub(crate) mod rerank;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Google's Gemini API as data and functions: paths, fields, events, errors, model lists.
 
 pub(crate) mod content;
+pub(crate) mod embed;
 pub(crate) mod path;
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod frames;
 mod gemini;
 mod json;
 pub mod limits;
+mod magic;
 pub mod models;
 mod ollama;
 mod openai;

@@ -3,6 +3,7 @@
 //! Its streams have a JSON document a line, and a request that does not say otherwise gets one.
 
 pub(crate) mod chat;
+pub(crate) mod embed;
 mod figures;
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 
 mod cache;
 pub(crate) mod chat;
+pub(crate) mod embeddings;
 mod figures;
 pub(crate) mod media;
+pub(crate) mod rerank;
 pub(crate) mod responses;
 pub(crate) mod token;
 

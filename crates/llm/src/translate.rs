@@ -2,8 +2,16 @@
 //!
 //! A [`Pair`] is a client's API and the API of the backend that was chosen for it. Requests and plain
 //! answers are translated whole, streams event by event as they come.
+//!
+//! What is asked for is a conversation in most cases; texts become vectors and documents are ordered by
+//! forms of their own.
 
+mod conversation;
+mod embedding;
+mod envelope;
 mod form;
+mod media;
+mod ranking;
 mod stream;
 
 #[cfg(test)]
@@ -13,35 +21,47 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::canonical::{Request, tell_apart};
+use crate::frames::Framing;
 use crate::percent::climbs;
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
 use crate::{Api, Dialect, Operation, Quirks, openai};
-use form::Form;
+use conversation::Conversation;
+use embedding::Embedding;
+use envelope::Envelope;
+use ranking::Ranking;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
+pub use media::FetchedMedia;
 pub use stream::{BadStream, StreamTranslator};
-
-/// What the conversation is called where it is not known whose it is.
-const CONVERSATION: &str = "messages";
 
 /// Two APIs, of which one is to be answered by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
-    client: Form,
-    upstream: Form,
+    exchange: Exchange,
     quirks: &'static Quirks,
 }
 
-/// What a request asks for beside its body: the path and query of its request line.
+/// What is exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exchange {
+    Conversation(Conversation),
+    Envelope(Envelope),
+    Embedding(Embedding),
+    Ranking(Ranking),
+}
+
+/// What a request asks for beside its body, in its request line and in headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked<'a> {
     /// The path, whatever stands before the API's own.
     pub path: &'a str,
     /// What stands behind the `?`.
     pub query: Option<&'a str>,
+    /// Names of what is new in Anthropic's API and wished for, with commas between: the header
+    /// `anthropic-beta`.
+    pub betas: Option<&'a str>,
 }
 
 /// A request in the dialect of the upstream.
@@ -55,6 +75,9 @@ pub struct TranslatedRequest {
     pub body: Bytes,
     /// What could not be said, and was a hint.
     pub dropped: Dropped,
+    /// The pair that translates its answer: it knows how the client wants it. `None` if the answer
+    /// needs no translation.
+    pub pair: Option<Pair>,
 }
 
 /// An answer in the dialect of the client, and what it reports.
@@ -92,21 +115,22 @@ pub enum Way {
 }
 
 impl Way {
-    /// The way from a client that asks at `client` to a backend of `dialect`; `None` if that has
-    /// nothing like it.
+    /// The way from a client that asks at `client` to a backend of `dialect` and these quirks; `None`
+    /// if that has nothing like it.
     #[must_use]
-    pub fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        if client.dialect == dialect {
+    pub fn of(client: Api, dialect: Dialect, quirks: &'static Quirks) -> Option<Self> {
+        let is_lacking = client.operation == Operation::CountTokens && !quirks.counts_tokens();
+        if let Some(pair) = Pair::of(client, dialect, quirks) {
+            return Some(Self::Translated(pair));
+        }
+        if client.dialect == dialect && !(dialect == Dialect::Anthropic && is_lacking) {
             return Some(Self::PassedOn);
         }
-        match Pair::of(client, dialect) {
-            Some(pair) => Some(Self::Translated(pair)),
-            None => matches!(
-                client.operation,
-                Operation::CountTokens | Operation::ShowModel
-            )
-            .then_some(Self::Answered),
-        }
+        let is_answered = matches!(
+            client.operation,
+            Operation::CountTokens | Operation::ShowModel
+        );
+        is_answered.then_some(Self::Answered)
     }
 
     /// Whether it leads to the backend.
@@ -129,28 +153,64 @@ fn alone(body: &[u8]) -> Option<&[u8]> {
 impl Pair {
     /// The pair that lets `client` be answered by an upstream that speaks `dialect`; `None` if that
     /// has nothing like it.
-    fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        Some(Self::new(Form::of(client)?, Form::of_dialect(dialect)))
+    fn of(client: Api, dialect: Dialect, quirks: &'static Quirks) -> Option<Self> {
+        let exchange = if client.dialect == dialect {
+            Envelope::of(client, dialect, quirks).map(Exchange::Envelope)
+        } else {
+            Conversation::of(client, dialect)
+                .map(Exchange::Conversation)
+                .or_else(|| Embedding::of(client, dialect).map(Exchange::Embedding))
+                .or_else(|| Ranking::of(client, dialect).map(Exchange::Ranking))
+        };
+        exchange.map(|exchange| Self { exchange, quirks })
     }
 
-    const fn new(client: Form, upstream: Form) -> Self {
-        Self {
-            client,
-            upstream,
-            quirks: &Quirks::NONE,
-        }
-    }
-
-    /// The same, for an upstream of these quirks.
+    /// Whether an answer may be a stream.
     #[must_use]
-    pub const fn with_quirks(self, quirks: &'static Quirks) -> Self {
-        Self { quirks, ..self }
+    pub const fn is_streamed(self) -> bool {
+        matches!(
+            self.exchange,
+            Exchange::Conversation(_) | Exchange::Envelope(_)
+        )
+    }
+
+    /// How the events of the upstream's streams are told apart.
+    #[must_use]
+    pub const fn framing(self) -> Framing {
+        envelope::framing(self.upstream(), self.quirks)
     }
 
     /// The API that the upstream is asked at.
     #[must_use]
     pub const fn upstream(self) -> Api {
-        self.upstream.api()
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.upstream(),
+            Exchange::Envelope(exchange) => exchange.upstream(),
+            Exchange::Embedding(exchange) => exchange.upstream(),
+            Exchange::Ranking(exchange) => exchange.upstream(),
+        }
+    }
+
+    /// What the client calls the field that holds what is asked.
+    #[must_use]
+    pub const fn asked_in(self) -> &'static str {
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.client.conversation(),
+            Exchange::Envelope(_) => "messages",
+            Exchange::Embedding(_) => "input",
+            Exchange::Ranking(_) => "documents",
+        }
+    }
+
+    /// The URLs of media that a request names so and that the upstream takes only within the request.
+    ///
+    /// # Errors
+    /// The field that is at fault.
+    pub fn media_to_fetch(self, asked: Asked<'_>, body: &[u8]) -> Result<Vec<String>, Fault> {
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.media_to_fetch(asked, body),
+            Exchange::Envelope(_) | Exchange::Embedding(_) | Exchange::Ranking(_) => Ok(Vec::new()),
+        }
     }
 
     /// Translates a request; `model` is the name that the upstream knows, where it is another than
@@ -164,69 +224,41 @@ impl Pair {
         body: &[u8],
         model: Option<&str>,
     ) -> Result<TranslatedRequest, Fault> {
-        let mut request = self.client.decode_request(asked, body)?;
-        if let Some(model) = model {
-            request.model = model.into();
-        } else if request.model.is_empty() {
-            return Err(Fault::new("model", "is required"));
-        }
-        // Some APIs have it in the path, in which it must not lead elsewhere.
-        if climbs(&request.model) {
+        self.request_with(asked, body, model, &FetchedMedia::default())
+    }
+
+    /// The same, with media in the place of their URLs.
+    ///
+    /// # Errors
+    /// Likewise, and if a medium is not what the request says it is.
+    pub fn request_with(
+        self,
+        asked: Asked<'_>,
+        body: &[u8],
+        model: Option<&str>,
+        media: &FetchedMedia,
+    ) -> Result<TranslatedRequest, Fault> {
+        let request = match self.exchange {
+            Exchange::Conversation(exchange) => exchange.request(self, asked, body, model, media),
+            Exchange::Envelope(exchange) => exchange.request(self, asked, body, model),
+            Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
+            Exchange::Ranking(exchange) => exchange.request(self, body, model),
+        }?;
+        // Some APIs have the model in the path, in which it must not lead elsewhere.
+        if climbs(&request.resource) {
             return Err(Fault::new("model", "is no name of a model"));
         }
-        tell_apart(&mut request.messages);
-        let mut dropped = Dropped::default();
-        let encoded = self.refuse_foreign_proofs(&request).and_then(|()| {
-            self.upstream
-                .encode_request(&request, self.quirks, &mut dropped)
-        });
-        let mut body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
-        // It is kept until it is sent, and counted by its length.
-        body.shrink_to_fit();
-        Ok(TranslatedRequest {
-            resource: self.upstream.resource(&request),
-            query: self.upstream.query(&request),
-            body: body.into(),
-            dropped,
-        })
-    }
-
-    /// A fault by the client's own name for the conversation.
-    fn in_client_s_words(self, fault: Fault) -> Fault {
-        if fault.field != CONVERSATION {
-            return fault;
-        }
-        Fault {
-            field: self.client.conversation().to_owned(),
-            ..fault
-        }
-    }
-
-    /// Refuses proofs that are known to be none of the upstream's provider, which would refuse them
-    /// with less of an explanation.
-    fn refuse_foreign_proofs(self, request: &Request<'_>) -> Result<(), Fault> {
-        let Some(own) = self.upstream.proofs() else {
-            return Ok(());
-        };
-        let mut signers = request.signers.iter();
-        match signers.find(|signer| !matches!(&***signer, "unknown") && **signer != own) {
-            None => Ok(()),
-            Some(other) => Err(Fault::new(
-                CONVERSATION,
-                format!(
-                    "hold reasoning signed by another provider (`{other}`): go on with the model \
-                     that signed it, or leave it out"
-                ),
-            )),
-        }
+        Ok(request)
     }
 
     /// The error that an error answer of the upstream reports; `None` if it is no such.
     #[must_use]
     pub fn error(self, body: &[u8]) -> Option<UpstreamError> {
-        let api = self.upstream.api();
+        let api = self.upstream();
         let body = alone(body).unwrap_or(body);
-        let mut tap = PlainTap::new(api);
+        // Clouds have errors of their own, whatever they serve.
+        let of_cloud = (self.framing() == Framing::Chunks).then_some(Api::CONVERSE);
+        let mut tap = PlainTap::new(of_cloud.unwrap_or(api));
         tap.feed(body);
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
@@ -244,19 +276,58 @@ impl Pair {
     /// # Errors
     /// If it is not an answer of the upstream's API.
     pub fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
-        let mut response = self.upstream.decode_response(body)?;
-        let model = Some(response.model.to_string()).filter(|model| !model.is_empty());
-        if response.id.is_empty() {
-            response.id = Cow::Borrowed(&unsaid.id);
+        match self.exchange {
+            Exchange::Conversation(exchange) => exchange.answer(body, unsaid),
+            Exchange::Envelope(exchange) => Ok(exchange.answer(body)),
+            Exchange::Embedding(exchange) => exchange.answer(body, unsaid),
+            Exchange::Ranking(exchange) => exchange.answer(body, unsaid),
         }
-        if model.is_none() {
-            response.model = Cow::Borrowed(&unsaid.model);
-        }
-        let body = self.client.encode_response(&response, unsaid.created);
-        Ok(TranslatedAnswer {
+    }
+}
+
+impl TranslatedRequest {
+    fn new(pair: Pair, resource: Cow<'static, str>, mut body: Vec<u8>, dropped: Dropped) -> Self {
+        // It is kept until it is sent, and counted by its length.
+        body.shrink_to_fit();
+        Self {
+            resource,
+            query: None,
             body: body.into(),
-            model,
-            usage: response.usage,
-        })
+            dropped,
+            pair: Some(pair),
+        }
+    }
+}
+
+impl TranslatedAnswer {
+    /// Names the model as the upstream does, if it does.
+    fn new(body: Vec<u8>, model: &str, usage: Option<Usage>) -> Self {
+        Self {
+            body: body.into(),
+            model: Some(model.to_owned()).filter(|model| !model.is_empty()),
+            usage,
+        }
+    }
+}
+
+/// Puts the name that the upstream knows in the place of the client's.
+///
+/// # Errors
+/// If there is neither.
+fn rename<'a>(name: &mut Cow<'a, str>, to: Option<&'a str>) -> Result<(), Fault> {
+    if let Some(to) = to {
+        *name = Cow::Borrowed(to);
+    } else if name.is_empty() {
+        return Err(Fault::new("model", "is required"));
+    }
+    Ok(())
+}
+
+/// What stands for what has not been said.
+fn or_unsaid<'a>(said: &Cow<'a, str>, unsaid: &'a str) -> Cow<'a, str> {
+    if said.is_empty() {
+        Cow::Borrowed(unsaid)
+    } else {
+        said.clone()
     }
 }

@@ -138,14 +138,14 @@ error: unknown field `backendrefs`
   |
 4 |       - backendrefs: [{pool: llama}]
   |         ^^^^^^^^^^^
-  = help: did you mean `backendRefs`? Allowed here: `name`, `matches`, `filters`, `backendRefs`, `timeouts`, `retry`, `translation`
+  = help: did you mean `backendRefs`? Allowed here: `name`, `matches`, `filters`, `backendRefs`, `timeouts`, `retry`, `translation`, `fetchMedia`
 
 error: unknown field `match`
  --> mesh.yaml:5:9
   |
 5 |         match: []
   |         ^^^^^
-  = help: did you mean `matches`? Allowed here: `name`, `matches`, `filters`, `backendRefs`, `timeouts`, `retry`, `translation`
+  = help: did you mean `matches`? Allowed here: `name`, `matches`, `filters`, `backendRefs`, `timeouts`, `retry`, `translation`, `fetchMedia`
 
 error: unknown field `hostName`
  --> mesh.yaml:6:5

@@ -42,6 +42,7 @@ pub(crate) fn demo(args: &Demo) -> anyhow::Result<()> {
         body_memory: 1 << 30,
         access_log: None,
         variables: Variables::default(),
+        fetches_from: gateway::is_public,
         version: VERSION,
     };
     runtimes.data.block_on(show(args, config))

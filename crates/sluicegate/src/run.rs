@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Run) -> anyhow::Result<()> {
         body_memory: args.body_memory,
         access_log: access_log.clone(),
         variables: Variables::new(move |name| of_clouds.get(name).map(str::to_owned)),
+        fetches_from: gateway::is_public,
         version: VERSION,
     };
     let upkeep = Tasks::on(runtimes.control.handle().clone());

@@ -6,18 +6,20 @@ use bytes::Bytes;
 use llm::event_stream::Decoder;
 use llm::response::StreamReport;
 use llm::translate::{Asked, BadStream, Pair, StreamTranslator, Unsaid, Way};
-use llm::{Api, Dialect};
+use llm::{Api, Dialect, Operation, Quirks};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// What the URL of a request says, for dialects that name the model there.
-const fn asked(dialect: Dialect) -> Asked<'static> {
+const fn asked(api: Api) -> Asked<'static> {
     Asked {
-        path: match dialect {
-            Dialect::Bedrock => "/model/m/converse",
+        path: match (api.dialect, api.operation) {
+            (Dialect::Bedrock, _) => "/model/m/converse",
+            (_, Operation::Embeddings) => "/v1beta/models/m:batchEmbedContents",
             _ => "/v1beta/models/m:generateContent",
         },
         query: None,
+        betas: Some("a,b"),
     }
 }
 
@@ -25,9 +27,17 @@ const fn asked(dialect: Dialect) -> Asked<'static> {
 fn pairs() -> impl Iterator<Item = (Asked<'static>, Pair)> {
     let ways = Api::ALL
         .into_iter()
-        .flat_map(|api| Dialect::ALL.map(|dialect| (api, Way::of(api, dialect))));
+        .flat_map(|api| Dialect::ALL.map(|dialect| (api, dialect)));
+    let ways = ways.flat_map(|(api, dialect)| {
+        [
+            &Quirks::NONE,
+            &Quirks::VERTEX_ANTHROPIC,
+            &Quirks::BEDROCK_ANTHROPIC,
+        ]
+        .map(|quirks| (api, Way::of(api, dialect, quirks)))
+    });
     ways.filter_map(|(api, way)| match way {
-        Some(Way::Translated(pair)) => Some((asked(api.dialect), pair)),
+        Some(Way::Translated(pair)) => Some((asked(api), pair)),
         Some(Way::PassedOn | Way::Answered) | None => None,
     })
 }
@@ -71,9 +81,15 @@ fn json(body: &[u8]) -> Option<Value> {
 /// A stream.
 pub(crate) fn stream(data: &[u8]) {
     for (_, pair) in pairs() {
-        let whole = translate(pair, &[data]);
+        let begin = || StreamTranslator::new(pair, Some("alt=sse"), 1, true, Unsaid::default());
+        // What is never streamed has none.
+        let Some(translator) = begin() else {
+            continue;
+        };
+        let whole = translate(translator, &[data]);
         for pieces in splits(data) {
-            assert_eq!(translate(pair, &pieces), whole);
+            let translator = begin().expect("as before");
+            assert_eq!(translate(translator, &pieces), whole);
         }
         if let Ok((written, content_type, _)) = whole {
             match content_type {
@@ -105,8 +121,7 @@ fn check_messages(written: Vec<u8>) {
 /// What is written, as what, and what was seen.
 type Seen = Result<(Vec<u8>, &'static str, StreamReport), BadStream>;
 
-fn translate(pair: Pair, pieces: &[&[u8]]) -> Seen {
-    let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, Unsaid::default());
+fn translate(mut translator: StreamTranslator, pieces: &[&[u8]]) -> Seen {
     let mut out = Vec::new();
     for piece in pieces {
         translator.feed(Bytes::copy_from_slice(piece), &mut out)?;

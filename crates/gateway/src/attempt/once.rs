@@ -196,6 +196,7 @@ async fn exchange_once(
         Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
         None => None,
     };
+    let pair = translated.as_ref().and_then(|request| request.pair);
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
     let Some(mut request) = outbound::request(routed, candidate, token.as_deref(), translated)
@@ -248,7 +249,7 @@ async fn translate(
     routed: &Routed,
     candidate: &Candidate<'_>,
 ) -> Result<TranslatedRequest, Wrong> {
-    translation::request(pair, routed, candidate.target, &shared.bodies)
+    translation::request(pair, routed, candidate.target, shared)
         .await
         .map_err(Wrong::untranslated)
 }

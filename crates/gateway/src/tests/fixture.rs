@@ -72,6 +72,7 @@ impl Fixture {
             body_memory,
             access_log: Some(Arc::clone(&log)),
             variables: credentials::Variables::default(),
+            fetches_from: |address| address == Ipv4Addr::LOCALHOST,
             version: ("0", "test"),
         };
         let gateway = Gateway::start(config, snapshot(yaml)).await.unwrap();

@@ -175,7 +175,7 @@ async fn errors_are_told_in_the_dialect_of_the_client() {
 #[tokio::test]
 async fn other_operations_are_not_served() {
     let upstream = Upstream::answering(answer("200 OK", "application/json", "{}")).await;
-    let request = post("/v1/embeddings", r#"{"model":"m","input":"hi"}"#);
+    let request = post("/v1/completions", r#"{"model":"m","prompt":"hi"}"#);
     let (got, _) = ask(&upstream, &request).await;
     assert!(got.starts_with("HTTP/1.1 400"), "{got}");
     assert_eq!(

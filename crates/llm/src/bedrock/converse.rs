@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use decode_request::{decode_counted, decode_request};
 pub(crate) use decode_response::decode_response;
 pub(crate) use decode_stream::StreamDecoder;
-pub(crate) use encode_request::encode_request;
+pub(crate) use encode_request::{encode_request, takes_url};
 pub(crate) use encode_response::encode_response;
 pub(crate) use encode_stream::StreamEncoder;
 

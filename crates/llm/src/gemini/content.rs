@@ -41,36 +41,36 @@ use crate::wire::{Fault, Object, Value};
 pub(crate) use decode_request::{decode_counted, decode_request};
 pub(crate) use decode_response::{decode_response, usage};
 pub(crate) use decode_stream::{StreamDecoder, error};
-pub(crate) use encode_request::encode_request;
+pub(crate) use encode_request::{encode_request, takes_url};
 pub(crate) use encode_response::encode_response;
 pub(crate) use encode_stream::{Framing, StreamEncoder};
 
 /// An object whose fields are asked for in `camelCase` and found in either spelling.
 #[derive(Debug)]
-struct Proto<'a, 'p>(Object<'a, 'p>);
+pub(super) struct Proto<'a, 'p>(pub(super) Object<'a, 'p>);
 
 impl<'a, 'p> Proto<'a, 'p> {
-    fn read(value: Value<'a, 'p>) -> Result<Self, Fault> {
+    pub(super) fn read(value: Value<'a, 'p>) -> Result<Self, Fault> {
         value.object().map(Self)
     }
 
     /// The field's name as the client spells it.
-    fn spelt(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn spelt(&self, name: &str) -> Option<Cow<'a, str>> {
         self.0.names().find(|key| is_spelling(key, name)).cloned()
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.names().any(|key| is_spelling(key, name))
     }
 
-    fn fault(&self, name: &str, message: impl Into<String>) -> Fault {
+    pub(super) fn fault(&self, name: &str, message: impl Into<String>) -> Fault {
         match self.spelt(name) {
             Some(name) => self.0.fault(&name, message),
             None => self.0.fault(name, message),
         }
     }
 
-    fn take<T>(
+    pub(super) fn take<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(Value<'a, '_>) -> Result<T, Fault>,
@@ -81,7 +81,7 @@ impl<'a, 'p> Proto<'a, 'p> {
         }
     }
 
-    fn require<T>(
+    pub(super) fn require<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(Value<'a, '_>) -> Result<T, Fault>,
@@ -90,20 +90,20 @@ impl<'a, 'p> Proto<'a, 'p> {
             .ok_or_else(|| self.0.fault(name, "is missing"))
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Fault> {
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Fault> {
         self.take(name, |value| value.text())
     }
 
-    fn require_text(&mut self, name: &str) -> Result<Cow<'a, str>, Fault> {
+    pub(super) fn require_text(&mut self, name: &str) -> Result<Cow<'a, str>, Fault> {
         self.require(name, |value| value.text())
     }
 
-    fn ignore(&mut self, names: &[&str]) {
+    pub(super) fn ignore(&mut self, names: &[&str]) {
         let spelt: Vec<_> = names.iter().filter_map(|name| self.spelt(name)).collect();
         spelt.iter().for_each(|name| self.0.ignore(&[name]));
     }
 
-    fn finish(self) -> Result<(), Fault> {
+    pub(super) fn finish(self) -> Result<(), Fault> {
         self.0.finish()
     }
 }

@@ -17,12 +17,15 @@ const STREAM: &str = "streamGenerateContent";
 /// The methods that go on with a conversation.
 pub(crate) const GENERATION: [&str; 2] = [GENERATE, STREAM];
 
+const EMBED: &str = "embedContent";
+const EMBED_SEVERAL: &str = "batchEmbedContents";
+
 const METHODS: [(&str, Operation); 5] = [
     (GENERATE, Operation::ChatCompletions),
     (STREAM, Operation::ChatCompletions),
     ("countTokens", Operation::CountTokens),
-    ("embedContent", Operation::Embeddings),
-    ("batchEmbedContents", Operation::Embeddings),
+    (EMBED, Operation::Embeddings),
+    (EMBED_SEVERAL, Operation::Embeddings),
 ];
 
 /// The collections that models are in. A name may begin with that of its collection.
@@ -57,6 +60,23 @@ pub(crate) fn operation(path: &str) -> Option<Operation> {
 /// The path below a base path at which `model` answers.
 pub(crate) fn generate(model: &str, stream: bool) -> String {
     below(model, if stream { STREAM } else { GENERATE })
+}
+
+/// The path below a base path at which `model` turns a text into a vector, or several.
+pub(crate) fn embed(model: &str, several: bool) -> String {
+    below(model, if several { EMBED_SEVERAL } else { EMBED })
+}
+
+/// The path below a base path at which Vertex AI serves a model of Anthropic's.
+pub(crate) fn raw_predict(model: &str, stream: bool) -> String {
+    let mut path = "/publishers/anthropic/models/".to_owned();
+    encode_segment(model, &mut path);
+    path.push_str(if stream {
+        ":streamRawPredict"
+    } else {
+        ":rawPredict"
+    });
+    path
 }
 
 /// The path below a base path for what `path` asks for, of `model` if it is another.
@@ -127,6 +147,15 @@ fn named(path: &str) -> Option<(&str, &str)> {
 pub(crate) fn generation(path: &str) -> Option<(Cow<'_, str>, bool)> {
     let (name, method) = named(path)?;
     Some((decoded(name), streams(method)?))
+}
+
+/// The model that a path asks for vectors, and whether of several texts.
+pub(crate) fn embedding(path: &str) -> Option<(Cow<'_, str>, bool)> {
+    match named(path)? {
+        (name, EMBED) => Some((decoded(name), false)),
+        (name, EMBED_SEVERAL) => Some((decoded(name), true)),
+        _ => None,
+    }
 }
 
 fn streams(method: &str) -> Option<bool> {

@@ -16,6 +16,8 @@ pub(super) struct Figures {
     count: Option<u64>,
     prompt: Option<u64>,
     completion: Option<u64>,
+    /// Of both together: all that is told where nothing is written.
+    total: Option<u64>,
     /// As DeepSeek has it.
     cache_hit: Option<u64>,
     /// `cached_tokens` and `reasoning_tokens` of this very object, which count where it is details.
@@ -30,7 +32,10 @@ impl Figures {
     /// The usage, if this was an object.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.is_object.then_some(Usage {
-            input: self.prompt,
+            input: self.prompt.or(match self.completion {
+                None => self.total,
+                Some(_) => None,
+            }),
             cached_input: self.cached.or(self.cache_hit),
             output: self.completion,
             reasoning: self.reasoning,
@@ -42,6 +47,7 @@ impl Figures {
         match name {
             Name::PromptTokens => self.prompt = value.count,
             Name::CompletionTokens => self.completion = value.count,
+            Name::TotalTokens => self.total = value.count,
             Name::PromptCacheHitTokens => self.cache_hit = value.count,
             Name::PromptTokensDetails => self.cached = value.own_cached,
             Name::CompletionTokensDetails => self.reasoning = value.own_reasoning,
@@ -57,6 +63,7 @@ impl Figures {
 enum Name {
     PromptTokens,
     CompletionTokens,
+    TotalTokens,
     PromptCacheHitTokens,
     PromptTokensDetails,
     CompletionTokensDetails,

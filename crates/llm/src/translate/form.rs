@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Asked;
 use crate::anthropic::messages;
 use crate::bedrock::{converse, path as bedrock};
-use crate::canonical::{Dropped, Event, Request, Response, StreamTerms};
+use crate::canonical::{Dropped, Event, Media, MediaKind, Request, Response, Source, StreamTerms};
 use crate::cohere::chat as cohere;
 use crate::frames::Framing;
 use crate::gemini::{content, path as gemini};
@@ -88,6 +88,20 @@ impl Form {
             Self::OpenAiResponses => "input",
             Self::GeminiContent => "contents",
             Self::OllamaGenerate => "prompt",
+        }
+    }
+
+    /// Whether the API takes such a medium, but not by this URL.
+    pub(super) fn wants_within(self, media: &Media<'_>) -> bool {
+        let Source::Url(url) = &media.source else {
+            return false;
+        };
+        match (self, media.kind) {
+            (Self::OpenAiChat, kind) => matches!(kind, MediaKind::Audio | MediaKind::Document),
+            (Self::GeminiContent, _) => !content::takes_url(url),
+            (Self::OllamaChat | Self::OllamaGenerate, kind) => kind == MediaKind::Image,
+            (Self::BedrockConverse, _) => !converse::takes_url(url),
+            (Self::OpenAiResponses | Self::AnthropicMessages | Self::CohereChat, _) => false,
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::form::{StreamDecoder, StreamEncoder};
-use super::{Pair, Unsaid};
+use super::{Exchange, Pair, Unsaid};
 use crate::canonical::{Event, Opening, StreamTerms};
 use crate::frames::{BadFrame, Decoder, Frame};
 use crate::response::{Ended, StreamReport, UpstreamError, Usage};
@@ -48,19 +48,29 @@ struct Writer {
 }
 
 impl StreamTranslator {
-    /// Begins a stream of so many answers (0 counts as 1) to a request with this query. `usage`: the
-    /// client has asked to see it.
+    /// Begins a stream of so many answers (0 counts as 1) to a request with this query; `None` if what
+    /// is asked for is never streamed. `usage`: the client has asked to see it.
     #[must_use]
-    pub fn new(pair: Pair, query: Option<&str>, choices: u64, usage: bool, unsaid: Unsaid) -> Self {
-        let now = unsaid.created;
-        Self {
-            frames: Decoder::new(pair.upstream().dialect.framing(), DEFAULT_MAX_FRAME),
-            decoder: pair.upstream.stream_decoder(),
+    pub fn new(
+        pair: Pair,
+        query: Option<&str>,
+        choices: u64,
+        usage: bool,
+        unsaid: Unsaid,
+    ) -> Option<Self> {
+        let Exchange::Conversation(exchange) = pair.exchange else {
+            return None;
+        };
+        let terms = StreamTerms {
+            usage,
+            now: unsaid.created,
+        };
+        Some(Self {
+            frames: Decoder::new(pair.framing(), DEFAULT_MAX_FRAME),
+            decoder: exchange.upstream.stream_decoder(),
             writer: Writer {
                 unsaid,
-                encoder: pair
-                    .client
-                    .stream_encoder(query, StreamTerms { usage, now }),
+                encoder: exchange.client.stream_encoder(query, terms),
                 out: Vec::new(),
                 begun: false,
                 done: false,
@@ -71,7 +81,7 @@ impl StreamTranslator {
                 usage: None,
                 error: None,
             },
-        }
+        })
     }
 
     /// Takes the next chunk of any length and appends what it says in the client's dialect.

@@ -105,6 +105,12 @@ impl ListWriter<'_> {
         append_value(self.out, value);
     }
 
+    /// JSON as it is.
+    pub(crate) fn raw(&mut self, raw: &str) {
+        self.next();
+        self.out.extend_from_slice(raw.as_bytes());
+    }
+
     pub(crate) fn object(&mut self, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.next();
         append_object(self.out, write);

@@ -49,6 +49,10 @@ pub struct RuleSpec {
     /// What becomes of a request that a backend of another dialect cannot express in full.
     /// Default: lenient.
     pub translation: Translation,
+    /// Whether the gateway fetches media that a request names by `http` or `https` URL and that its
+    /// backend, of another dialect, takes only within the request; else such a request is refused.
+    /// Servers are asked that are on the public internet alone. Default: false.
+    pub fetch_media: bool,
 }
 
 /// What becomes of a request that a backend of another dialect cannot express in full. Messages,

@@ -33,6 +33,8 @@ pub struct Rule {
     pub retry: RetryPolicy,
     /// What becomes of a request that a backend of another dialect cannot express in full.
     pub translation: Translation,
+    /// Whether media are fetched that a backend of another dialect takes only within the request.
+    pub fetch_media: bool,
 }
 
 /// Which requests a rule is for.

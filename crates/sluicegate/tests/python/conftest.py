@@ -16,6 +16,14 @@ pytest.register_assert_rewrite("asking", "lifecycle")
 from anthropic_provider import AnthropicProvider  # noqa: E402
 from azure_provider import DEPLOYMENTS, AzureProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
+from claude_providers import (  # noqa: E402
+    AT_BEDROCK,
+    AT_VERTEX,
+    PROJECT,
+    BedrockClaudeProvider,
+    VertexProvider,
+)
+from cohere_provider import CohereProvider  # noqa: E402
 from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
 from mistral_provider import MistralProvider  # noqa: E402
@@ -56,7 +64,7 @@ def bedrock(port: int, key: str) -> dict:
 
 
 def other(name: str, port: int, key: str, base: str = "/v1", **fields) -> dict:
-    """A provider of OpenAI's dialect."""
+    """A provider whose dialect is OpenAI's unless a preset says otherwise."""
     return {"name": name, "baseUrl": f"http://127.0.0.1:{port}{base}", "apiKey": key, **fields}
 
 
@@ -90,12 +98,15 @@ def mesh(tmp_path_factory):
         anthropic=AnthropicProvider(),
         azure=AzureProvider(),
         bedrock=BedrockProvider(),
+        bedrock_claude=BedrockClaudeProvider(),
+        cohere=CohereProvider(),
         gemini=GeminiProvider(),
         media=MediaProvider(),
         mistral=MistralProvider(),
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
         responses=ResponsesProvider(),
+        vertex=VertexProvider(),
     )
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
@@ -123,7 +134,10 @@ def mesh(tmp_path_factory):
                     provider("anthropic", "claude", providers.anthropic.port, key),
                     provider("openai", "gpt-5", providers.openai.port, key),
                     signed(directory, "signed", recorder.port),
-                    provider("ollama", "qwen", providers.ollama.port, key, base=""),
+                    {
+                        **provider("ollama", "", providers.ollama.port, key, base=""),
+                        "models": ["qwen", "nomic-embed-text"],
+                    },
                     bedrock(providers.bedrock.port, key),
                     gemini(providers.gemini.port, key),
                     media(providers.media.port, key),
@@ -136,6 +150,28 @@ def mesh(tmp_path_factory):
                         models=["mistral-large"],
                     ),
                     other(
+                        "cohere",
+                        providers.cohere.port,
+                        key,
+                        base="/v2",
+                        preset="cohere",
+                        models=["command-a", "embed-v4", "rerank-v4"],
+                    ),
+                    other(
+                        "vertex",
+                        providers.vertex.port,
+                        key,
+                        base=PROJECT,
+                        preset="vertex-anthropic",
+                    ),
+                    other(
+                        "bedrock-claude",
+                        providers.bedrock_claude.port,
+                        key,
+                        base="",
+                        preset="bedrock-anthropic",
+                    ),
+                    other(
                         "azure",
                         providers.azure.port,
                         key,
@@ -146,6 +182,8 @@ def mesh(tmp_path_factory):
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),
+                    renamed("claude-vertex", AT_VERTEX, "vertex"),
+                    renamed("claude-bedrock", AT_BEDROCK, "bedrock-claude"),
                     renamed("whisper", "whisper-1"),
                     renamed("tts", "tts"),
                     renamed("gemini-3-pro", "gemini-3-pro", "gemini"),

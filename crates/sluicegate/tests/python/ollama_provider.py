@@ -5,6 +5,7 @@ import json
 
 from provider import BREAK, Provider, Refused, is_base64, pieces, script
 
+CHAT, EMBED = "/api/chat", "/api/embed"
 TOP = {
     *("model", "messages", "stream", "format", "keep_alive", "tools", "options", "think"),
     *("logprobs", "top_logprobs", "truncate", "shift"),
@@ -85,7 +86,6 @@ def call_of(result: dict, calls: list) -> "dict | None":
 class OllamaProvider(Provider):
     """The server. Its scripts have the names of those of the other providers."""
 
-    PATH = "/api/chat"
     STREAM_TYPE = "application/x-ndjson"
     TEXT = "The Danube, the Dniester and the Dnieper. Și încă trei 🌊."
     THOUGHT = "Rivers of the Black Sea: which are the greatest?"
@@ -94,6 +94,9 @@ class OllamaProvider(Provider):
         self.ids = itertools.count(1)
         super().__init__()
 
+    def serves(self, path: str) -> bool:
+        return path in (CHAT, EMBED)
+
     def not_found(self, path: str) -> Refused:
         return error(404, f"{path} not found")
 
@@ -101,6 +104,8 @@ class OllamaProvider(Provider):
         return error(400, "invalid character looking for beginning of value")
 
     def answer(self, headers: dict[str, str], body: dict):
+        if headers[":path"] == EMBED:
+            return self.embeddings(body)
         check(body)
         last = body["messages"][-1]
         texts = [m.get("content", "") for m in body["messages"] if m["role"] == "user"]
@@ -117,6 +122,21 @@ class OllamaProvider(Provider):
         if body.get("stream", True):
             return self.lines(head, said, end, name)
         return {**head, "message": {"role": "assistant", "content": "", **said}, **end}
+
+    @staticmethod
+    def embeddings(body: dict) -> dict:
+        optional = {"truncate", "dimensions", "options", "keep_alive"}
+        fields("EmbedRequest", body, {"model": str, "input": (str, list)}, optional)
+        demand(isinstance(body.get("truncate", True), bool), "truncate is a boolean")
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        demand(texts and all(isinstance(text, str) for text in texts), "invalid input type")
+        size = body.get("dimensions", 8)
+        demand(size > 0, "dimensions must be positive")
+        long = any(len(text) > 4_000 for text in texts)
+        demand(not long or body.get("truncate", True), "the input length exceeds the context length")
+        vectors = [[0.1, *[len(text) / 128] * (size - 1)] for text in texts]
+        durations = dict.fromkeys(("total_duration", "load_duration"), 5_000_000)
+        return {"model": body["model"], "embeddings": vectors, **durations, "prompt_eval_count": 5}
 
     def said(self, name: str, body: dict) -> tuple[dict, str]:
         text = {"content": self.TEXT}

@@ -1,9 +1,11 @@
-"""The simulated providers of OpenAI's Responses API, Mistral and Azure are as strict as the tests
-through the gateway take them to be."""
+"""The simulated providers of OpenAI's Responses API, Mistral, Azure and Cohere are as strict as the
+tests through the gateway take them to be."""
 
+import cohere
 import openai
 import pytest
 from azure_provider import AzureProvider
+from cohere_provider import CohereProvider
 from lifecycle import check_response, check_stream
 from mistral_provider import MistralProvider
 from responses_provider import ResponsesProvider, encrypted
@@ -37,6 +39,15 @@ def mistral_direct():
 def azure_direct():
     provider = AzureProvider()
     with client_of(provider, "/openai/v1") as client:
+        yield client
+    provider.stop()
+
+
+@pytest.fixture(scope="module")
+def cohere_direct():
+    provider = CohereProvider()
+    url = f"http://127.0.0.1:{provider.port}"
+    with cohere.ClientV2("k", base_url=url, max_retries=0) as client:
         yield client
     provider.stop()
 
@@ -234,3 +245,69 @@ class TestAzure:
     def test_takes(self, azure_direct):
         completion = self.ask(azure_direct, "our-chat", self.KEY)
         assert completion.choices[0].content_filter_results
+
+
+class TestCohere:
+    @staticmethod
+    def ask(client, body: dict):
+        fields = {"model": "command-a", "messages": [USER]}
+        return client.chat(**fields, request_options={"additional_body_parameters": body})
+
+    CALL = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    CALLED = {"role": "assistant", "tool_plan": "Hm.", "tool_calls": [CALL]}
+    RESULT = {"role": "tool", "tool_call_id": "a", "content": "cold"}
+    TOOL = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
+    FORMAT = {"type": "json_object", "json_schema": SCHEMA}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"messages": [USER, CALLED, RESULT], "tools": [TOOL], "tool_choice": "REQUIRED"},
+            {"response_format": FORMAT, "temperature": 1, "k": 500, "p": 0.99, "seed": 0},
+            {"thinking": {"type": "enabled", "token_budget": 1}, "documents": ["a"]},
+        ],
+    )
+    def test_takes(self, cohere_direct, body):
+        assert self.ask(cohere_direct, body).message.role == "assistant"
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"temperature": 1.1}, "temperature"),
+            ({"p": 1}, "p must be between"),
+            ({"max_tokens": "1"}, "max_tokens"),
+            ({"messages": [USER, CALLED, USER]}, "needs a result"),
+            ({"messages": [USER, RESULT]}, "of no call"),
+            ({"messages": [USER, {"role": "assistant", "content": "a"}]}, "last message"),
+            ({"messages": [{"role": "user", "content": ""}]}, "need content"),
+            ({"messages": [{"role": "developer", "content": "a"}]}, "messages"),
+            ({"messages": [USER, {**CALLED, "tool_calls": []}, USER]}, "content"),
+            ({"messages": [USER, CALLED, {**RESULT, "tool_call_id": None}]}, "tool_call_id"),
+            ({"tools": [TOOL], "response_format": FORMAT}, "cannot be used with"),
+            ({"response_format": {"type": "json_schema"}}, "response_format"),
+            ({"tool_choice": "REQUIRED"}, "requires tools"),
+            ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice"),
+            ({"tools": [{"type": "function", "function": {"name": "a"}}]}, "parameters"),
+            ({"thinking": {"type": "enabled", "token_budget": 0}}, "token_budget"),
+            ({"stop_sequences": list("abcdef")}, "5 stop"),
+        ],
+    )
+    def test_refuses(self, cohere_direct, body, words):
+        with pytest.raises(cohere.BadRequestError) as caught:
+            self.ask(cohere_direct, body)
+        assert words in caught.value.body["message"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"max_completion_tokens": 1},
+            {"messages": [{**USER, "name": "Ann"}]},
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "x": 1}]}]},
+            {"messages": [USER, {**CALLED, "reasoning_content": "a"}, RESULT]},
+            {"tools": [{**TOOL, "strict": True}]},
+        ],
+    )
+    def test_does_not_know(self, cohere_direct, body):
+        with pytest.raises(cohere.UnprocessableEntityError, match="unknown field"):
+            self.ask(cohere_direct, body)

@@ -6,6 +6,7 @@ import collections.abc
 import typing
 from typing import Any, Callable, get_args, get_origin
 
+import pydantic
 from typing_extensions import (
     Literal,
     NotRequired,
@@ -33,7 +34,7 @@ def check(kind: Any, value: Any, where: str = "") -> None:
     origin = get_origin(kind)
     if kind in (Any, object):
         return
-    if is_typeddict(kind):
+    if is_record(kind):
         fields(kind, value, where)
     elif origin is Literal:
         known = get_args(kind)
@@ -78,10 +79,26 @@ def expect(condition: bool, wanted: str, value: Any, where: str) -> None:
         raise Mismatch(where, "invalid_type", text)
 
 
+def is_record(kind: Any) -> bool:
+    """Whether it has fields of its own: a dictionary with types, or a model."""
+    return is_typeddict(kind) or is_model(kind)
+
+
+def is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
+
+
+def hints(kind: Any) -> dict[str, Any]:
+    """The types of the fields, by the names that these have on the wire."""
+    if not is_model(kind):
+        return get_type_hints(kind)
+    return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+
+
 def fields(kind: Any, value: Any, where: str) -> None:
     expect(isinstance(value, dict), "an object", value, where)
     at = f"{where}." if where else ""
-    known = get_type_hints(kind)
+    known = hints(kind)
     for name in sorted(required(kind) - value.keys()):
         text = f"Missing required parameter: '{at}{name}'."
         raise Mismatch(at + name, "missing_required_parameter", text)
@@ -93,10 +110,18 @@ def fields(kind: Any, value: Any, where: str) -> None:
 
 def required(kind: Any) -> set[str]:
     """What must be there. Python itself does not know it of types that are written as texts."""
-    hints = get_type_hints(kind, include_extras=True)
+    if is_model(kind):
+        # What tells the kind of an object has a default, and must be said all the same.
+        models = kind.model_fields.items()
+        return {field.alias or name for name, field in models if must_be_said(field)}
+    typed = get_type_hints(kind, include_extras=True)
     if kind.__total__:
-        return {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
-    return {name for name, hint in hints.items() if get_origin(hint) is Required}
+        return {name for name, hint in typed.items() if get_origin(hint) is not NotRequired}
+    return {name for name, hint in typed.items() if get_origin(hint) is Required}
+
+
+def must_be_said(field: pydantic.fields.FieldInfo) -> bool:
+    return field.is_required() or get_origin(field.annotation) is Literal
 
 
 def union(kinds: tuple, value: Any, where: str) -> None:
@@ -104,8 +129,11 @@ def union(kinds: tuple, value: Any, where: str) -> None:
     if value is None and type(None) in kinds:
         return
     kinds = tuple(kind for kind in map(bare, kinds) if kind is not type(None))
+    if any(get_origin(kind) is Literal for kind in kinds):
+        # Words that are known; that there may be more some day is for answers.
+        kinds = tuple(kind for kind in kinds if kind is not Any)
     if isinstance(value, dict):
-        meant = tuple(kind for kind in kinds if not is_typeddict(kind) or is_meant(kind, value))
+        meant = tuple(kind for kind in kinds if not is_record(kind) or is_meant(kind, value))
         text = f"Invalid value: '{value.get('type')}'."
         if not meant:
             raise Mismatch(f"{where}.type", "invalid_value", text)
@@ -120,13 +148,17 @@ def union(kinds: tuple, value: Any, where: str) -> None:
 
 
 def is_meant(kind: Any, value: dict) -> bool:
-    named = get_type_hints(kind).get("type")
-    if "type" not in value:
-        return "type" not in required(kind)
-    try:
-        check(named, value["type"])
-    except Mismatch:
-        return False
+    """Whether nothing that tells the kind, where it is a choice among words, says otherwise."""
+    known = hints(kind)
+    for name in ("type", "role") if is_model(kind) else ("type",):
+        if name not in value:
+            if name in required(kind):
+                return False
+            continue
+        try:
+            check(known.get(name, Any), value[name])
+        except Mismatch:
+            return False
     return True
 
 

@@ -26,11 +26,16 @@ const TAKES: Takes = Takes {
     whose: "models at Bedrock",
     medium: |media| match (media.kind, &media.source) {
         (kind, Source::Base64 { media_type, .. }) => format_of(kind, media_type).is_some(),
-        (_, Source::Url(url)) => url.starts_with("s3://"),
+        (_, Source::Url(url)) => takes_url(url),
         (kind, Source::Text(_)) => kind == MediaKind::Document,
         (_, Source::File(_)) => false,
     },
 };
+
+/// Whether a medium may be named by this URL.
+pub(crate) fn takes_url(url: &str) -> bool {
+    url.starts_with("s3://")
+}
 
 /// Characters that an id may have.
 const MAX_ID: usize = 64;

@@ -319,6 +319,11 @@ fn medium<'r>(media: &'r Media<'_>, dropped: &mut Dropped) -> Result<Piece<'r>, 
     }
 }
 
+/// Whether a medium may be named by this URL.
+pub(crate) fn takes_url(url: &str) -> bool {
+    is_known_video(url) || media_type_of(url).is_some()
+}
+
 fn declarations(o: &mut ObjectWriter<'_>, tools: &[Tool<'_>]) {
     o.list("functionDeclarations", |l| {
         for tool in tools {

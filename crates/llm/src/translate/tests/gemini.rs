@@ -216,7 +216,7 @@ fn a_stream_that_is_cut_off_is_truncated() {
         let (text, report) = stream(client, Dialect::Gemini, &early[..early.len() - 20], 50);
         assert_eq!(report.ended, Ended::Truncated, "{text}");
         let between = pair(client, Dialect::Gemini);
-        let mut translator = StreamTranslator::new(between, None, 1, true, unsaid());
+        let mut translator = translator(between, None, true);
         let mut out = Vec::new();
         translator.feed(early.into(), &mut out).unwrap();
         let report = translator.break_off(&mut out);
@@ -248,6 +248,7 @@ fn contents_become_a_chat() {
     let asked = Asked {
         path: "/v1beta/models/org%2Fm:streamGenerateContent",
         query: Some("alt=sse"),
+        betas: None,
     };
     let translated = between.request(asked, body.as_bytes(), None).unwrap();
     let chat: Value = serde_json::from_slice(&translated.body).unwrap();
@@ -259,7 +260,7 @@ fn contents_become_a_chat() {
     assert_eq!(elsewhere.unwrap_err().field, "model");
 
     let written = |query| {
-        let mut translator = StreamTranslator::new(between, query, 1, true, unsaid());
+        let mut translator = translator(between, query, true);
         let mut out = Vec::new();
         translator.feed(two_calls().into(), &mut out).unwrap();
         let report = translator.finish(&mut out);
@@ -290,7 +291,7 @@ fn a_stream_that_breaks_off_behind_its_end_is_whole() {
     };
     let check = |events: &[String], expect: Ended| {
         let between = pair(CHAT, Dialect::Gemini);
-        let mut translator = StreamTranslator::new(between, None, 1, false, unsaid());
+        let mut translator = translator(between, None, false);
         let mut out = Vec::new();
         translator.feed(events.concat().into(), &mut out).unwrap();
         let report = translator.break_off(&mut out);

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Form, Pair};
+use super::Form;
 use crate::{Api, Dialect};
 
 /// Each form, by its name in the files.

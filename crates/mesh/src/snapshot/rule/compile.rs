@@ -71,6 +71,7 @@ pub(in crate::snapshot) fn compile(
             timeouts,
             retry,
             translation: spec.translation,
+            fetch_media: spec.fetch_media,
         },
         conditions?,
     ))

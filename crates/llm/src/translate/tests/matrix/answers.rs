@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::super::{StreamTranslator, unsaid};
+use super::super::{conversation, translator, unsaid};
 use super::told::{Telling, Told};
-use super::{Case, FORMS, Form, Pair, patched};
+use super::{Case, FORMS, Form, patched};
 use crate::event_stream;
 use crate::frames::Decoder;
 use crate::response::{Ended, Usage};
@@ -15,7 +15,7 @@ fn an_answer_of_every_form_is_written_in_every_other() {
         let Some(said) = case.of(from).cloned() else {
             return Ok(());
         };
-        let pair = Pair::new(client, upstream);
+        let pair = conversation(client, upstream);
         let body = said["answer"].to_string();
         let translated = pair
             .answer(body.as_bytes(), &unsaid())
@@ -34,8 +34,8 @@ fn a_stream_of_every_form_is_written_in_every_other() {
         };
         let bytes = written(upstream, &said["stream"]);
         let source = read(upstream, &bytes);
-        let pair = Pair::new(client, upstream);
-        let mut translator = StreamTranslator::new(pair, Some("alt=sse"), 1, true, unsaid());
+        let pair = conversation(client, upstream);
+        let mut translator = translator(pair, Some("alt=sse"), true);
         let mut out = Vec::new();
         for piece in bytes.chunks(7) {
             translator

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::super::Asked;
-use super::{Case, Form, Named, Pair, patched};
+use super::super::{Asked, conversation};
+use super::{Case, Form, Named, patched};
 
 /// How a client of this form asks, of whom some say in the path what they ask for.
 fn asked(client: Form) -> Asked<'static> {
@@ -11,6 +11,7 @@ fn asked(client: Form) -> Asked<'static> {
             _ => "/v1beta/models/m:generateContent",
         },
         query: None,
+        betas: None,
     }
 }
 
@@ -24,7 +25,7 @@ fn cell(case: &mut Case, (from, client): Named, (to, upstream): Named) -> Result
         return Ok(());
     };
     let exception = case.exception(from, to);
-    let pair = Pair::new(client, upstream);
+    let pair = conversation(client, upstream);
     let translated = match pair.request(asked(client), said.to_string().as_bytes(), Some("m")) {
         Ok(translated) => translated,
         Err(fault) if is_expected(&exception, client, &fault.field) => return Ok(()),
