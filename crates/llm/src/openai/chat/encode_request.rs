@@ -25,6 +25,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     let manner = Manner::of(request, &quirks.chat);
+    manner.check_choices(request)?;
     let mut fault = Ok(());
     let body = object(|o| {
         o.value("model", &request.model);
@@ -200,8 +201,8 @@ fn write_message(
         manner.write_reply(list);
     }
     match message.role {
-        Role::System => write_said("system", message, list, dropped),
-        Role::Developer => write_said(manner.developer, message, list, dropped),
+        Role::System => write_said("system", message, manner, list, dropped),
+        Role::Developer => write_said(manner.developer, message, manner, list, dropped),
         Role::User => write_user(message, after_result, manner, list, dropped),
         Role::Assistant => write_assistant(message, manner, list, dropped),
     }
@@ -239,19 +240,20 @@ fn write_user(
         name: message.name.clone(),
         parts: said,
     };
-    write_said("user", &message, list, dropped)
+    write_said("user", &message, manner, list, dropped)
 }
 
 fn write_said(
     role: &str,
     message: &Message<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", role);
-        o.maybe("name", message.name.as_deref());
+        o.maybe("name", manner.name(message, dropped));
         written = write_content(&message.parts, o, dropped);
     });
     written
@@ -346,7 +348,7 @@ fn write_assistant(
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", "assistant");
-        o.maybe("name", message.name.as_deref());
+        o.maybe("name", manner.name(message, dropped));
         if said.is_empty() {
             o.null("content");
         } else {
