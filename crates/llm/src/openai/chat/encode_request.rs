@@ -316,48 +316,63 @@ fn write_result(
     written
 }
 
+/// What the model says in a message, sorted.
+#[derive(Default)]
+struct Answer<'m, 'a> {
+    said: Vec<Part<'a>>,
+    calls: Vec<&'m ToolCall<'a>>,
+    refusal: String,
+}
+
+impl<'m, 'a> Answer<'m, 'a> {
+    fn of(message: &'m Message<'a>, dropped: &mut Dropped) -> Result<Self, Fault> {
+        let mut answer = Self::default();
+        for part in &message.parts {
+            match &part.content {
+                Content::ToolCall(call) if call.proof().is_some() => {
+                    return Err(signed(&format!("the call `{}`", call.id)));
+                }
+                Content::ToolCall(call) => answer.calls.push(call),
+                Content::Reasoning(reasoning) => forget(reasoning, dropped)?,
+                Content::Refusal(text) => answer.refusal.push_str(text),
+                Content::Text(_) => answer.said.push(part.clone()),
+                Content::Media(media) => {
+                    let what = media.kind.name();
+                    let message = format!("hold {what} of the model's, which cannot be said here");
+                    return Err(Fault::new("messages", message));
+                }
+                Content::ToolResult(_) => {
+                    let message = "hold a tool's result in what the model says";
+                    return Err(Fault::new("messages", message));
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
+
 fn write_assistant(
     message: &Message<'_>,
     manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
-    let mut said = Vec::new();
-    let mut calls = Vec::new();
-    let mut refusal = String::new();
-    for part in &message.parts {
-        match &part.content {
-            Content::ToolCall(call) => calls.push(call),
-            Content::Reasoning(reasoning) => forget(reasoning, dropped)?,
-            Content::Refusal(text) => refusal.push_str(text),
-            Content::Text(_) => said.push(part.clone()),
-            Content::Media(media) => {
-                let what = media.kind.name();
-                let message = format!("hold {what} of the model's, which cannot be said here");
-                return Err(Fault::new("messages", message));
-            }
-            Content::ToolResult(_) => {
-                let message = "hold a tool's result in what the model says";
-                return Err(Fault::new("messages", message));
-            }
-        }
-    }
-    if let Some(call) = calls.iter().find(|call| call.proof().is_some()) {
-        return Err(signed(&format!("the call `{}`", call.id)));
-    }
+    let answer = Answer::of(message, dropped)?;
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", "assistant");
         o.maybe("name", manner.name(message, dropped));
-        if said.is_empty() {
+        if answer.said.is_empty() {
             o.null("content");
         } else {
-            written = write_content(&said, o, dropped);
+            written = write_content(&answer.said, o, dropped);
         }
-        o.maybe("refusal", Some(&refusal).filter(|text| !text.is_empty()));
-        if !calls.is_empty() {
+        let refusal = Some(&answer.refusal).filter(|text| !text.is_empty());
+        o.maybe("refusal", refusal);
+        if !answer.calls.is_empty() {
             o.list("tool_calls", |list| {
-                calls.iter().for_each(|call| write_call(call, manner, list));
+                let calls = answer.calls.iter();
+                calls.for_each(|call| write_call(call, manner, list));
             });
         }
     });
