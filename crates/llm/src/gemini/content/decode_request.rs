@@ -205,13 +205,7 @@ fn part<'a>(
             return Err(value.fault("has nothing in it"));
         }
         let text = text.filter(|text| !text.is_empty());
-        text.map(|text| {
-            if thought {
-                as_thought(text)
-            } else {
-                Content::Text(text)
-            }
-        })
+        text.map(|text| said(text, thought))
     };
     // Says nothing to a model.
     fields.ignore(&["partMetadata"]);
@@ -224,7 +218,11 @@ fn part<'a>(
     Ok(())
 }
 
-fn as_thought(text: Cow<'_, str>) -> Content<'_> {
+/// A text, which may be a thought.
+fn said(text: Cow<'_, str>, thought: bool) -> Content<'_> {
+    if !thought {
+        return Content::Text(text);
+    }
     Content::Reasoning(Reasoning {
         text: Some(text),
         ..Reasoning::default()
