@@ -44,6 +44,16 @@ pub const TARGETS: &[Target] = &[
         run: targets::stream::run,
     },
     Target {
+        name: "messages",
+        form: "stream",
+        run: targets::messages::run,
+    },
+    Target {
+        name: "form",
+        form: "form",
+        run: targets::form::run,
+    },
+    Target {
         name: "answer",
         form: "body",
         run: targets::answer::run,

@@ -112,6 +112,7 @@ impl Source {
                 service,
             })),
             expires,
+            project: None,
         })
     }
 

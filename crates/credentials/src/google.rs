@@ -12,11 +12,11 @@ mod tests;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use mesh::Secret;
 use mesh::snapshot::GoogleIdentity;
 
-use self::file::Credentials;
+use self::file::{Credentials, Holder};
 use crate::client::{Call, Client, query};
 use crate::error::Error;
 use crate::oauth;
@@ -33,6 +33,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     scopes: Vec<String>,
+    /// The project that the use is counted to, whatever a file says.
+    quota_project: Option<String>,
     kind: Kind,
 }
 
@@ -64,6 +66,7 @@ impl Source {
         };
         Ok(Self {
             scopes: identity.scopes.clone(),
+            quota_project: variables.get("GOOGLE_CLOUD_QUOTA_PROJECT"),
             kind,
         })
     }
@@ -77,8 +80,21 @@ impl Source {
             } if tokio::fs::try_exists(path).await.unwrap_or(false) => {
                 self.by_file(path, client, now).await
             }
-            Kind::Machine { server, .. } => self.by_metadata(server, client, now).await,
+            Kind::Machine { server, .. } => {
+                let token = self.by_metadata(server, client, now).await?;
+                self.counted(token, None)
+            }
         }
+    }
+
+    /// The token with the project that its use is counted to, which is that of the file unless
+    /// another is set.
+    fn counted(&self, token: Token, of_file: Option<&str>) -> Result<Token, Error> {
+        let project = self.quota_project.as_deref().or(of_file);
+        let project = project.map(HeaderValue::from_str).transpose();
+        let project = project
+            .map_err(|_| Error::unusable("the quota project's name cannot stand in a header"))?;
+        Ok(Token { project, ..token })
     }
 
     async fn by_file(
@@ -111,9 +127,19 @@ impl Source {
         client: &Client,
         now: SystemTime,
     ) -> Result<Token, Error> {
+        let token = self.of_holder(&credentials.holder, client, now).await?;
+        self.counted(token, credentials.quota_project.as_deref())
+    }
+
+    async fn of_holder(
+        &self,
+        holder: &Holder,
+        client: &Client,
+        now: SystemTime,
+    ) -> Result<Token, Error> {
         let scope = self.scopes.join(" ");
-        match credentials {
-            Credentials::ServiceAccount(account) => {
+        match holder {
+            Holder::ServiceAccount(account) => {
                 let assertion = Secret::from(assertion::sign(account, &scope, now)?);
                 let fields = [
                     ("grant_type", JWT_BEARER),
@@ -123,7 +149,7 @@ impl Source {
                 let answer = client.send(call).await?;
                 oauth::token(&answer, now).map_err(|error| error.without([&assertion]))
             }
-            Credentials::User(user) => {
+            Holder::User(user) => {
                 let fields = [
                     ("grant_type", "refresh_token"),
                     ("client_id", &*user.client_id),
@@ -135,7 +161,7 @@ impl Source {
                 let secrets = [&user.client_secret, &user.refresh_token];
                 oauth::token(&answer, now).map_err(|error| error.without(secrets))
             }
-            Credentials::External(external) => {
+            Holder::External(external) => {
                 federation::token(external, &self.scopes, client, now).await
             }
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
@@ -37,6 +37,10 @@ const NAP: Duration = Duration::from_secs(30);
 /// The shortest pause between two tokens, whatever end they name.
 const BREATH: Duration = Duration::from_secs(1);
 
+/// How long after a token was renewed since an upstream refused it the next one is for the same
+/// reason: a request may be refused for what it asks as well.
+const REST: Duration = Duration::from_secs(60);
+
 /// A credential that is kept good.
 #[derive(Debug)]
 pub struct Credential {
@@ -45,6 +49,7 @@ pub struct Credential {
     source: Source,
     state: ArcSwap<State>,
     tried: watch::Sender<bool>,
+    refused: Notify,
     succeeded: AtomicU64,
     failed: AtomicU64,
 }
@@ -74,6 +79,7 @@ impl Credential {
             source,
             state: ArcSwap::default(),
             tried: watch::Sender::new(false),
+            refused: Notify::new(),
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -91,6 +97,19 @@ impl Credential {
                 Some(error) => error.clone(),
                 None => Error::new(ErrorKind::Pending, "it is being asked for"),
             }),
+        }
+    }
+
+    /// An upstream has refused this token, which may have been revoked ahead of its end: another is
+    /// asked for soon, if it is still the one at hand.
+    pub fn refused(&self, token: &Arc<Token>) {
+        let state = self.state.load();
+        if state
+            .token
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, token))
+        {
+            self.refused.notify_one();
         }
     }
 
@@ -125,6 +144,7 @@ impl Credential {
     /// Keeps it good, for ever.
     pub async fn keep(&self, client: &Client) {
         let mut failures = 0;
+        let mut renewed = None;
         loop {
             let pause = if self.refresh(client).await {
                 failures = 0;
@@ -139,7 +159,22 @@ impl Credential {
                 failures += 1;
                 back_off(failures, fastrand::f64())
             };
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.refused_again(&mut renewed) => {}
+            }
+        }
+    }
+
+    /// Waits until an upstream refuses the token, and `renewed` for the same reason is long ago.
+    async fn refused_again(&self, renewed: &mut Option<SystemTime>) {
+        loop {
+            self.refused.notified().await;
+            let since = renewed.map(|at| now().duration_since(at).unwrap_or_default());
+            if since.is_none_or(|since| since >= REST) {
+                *renewed = Some(now());
+                return;
+            }
         }
     }
 

@@ -14,6 +14,9 @@ pub struct Token {
     pub material: Material,
     /// When it is good no longer; `None`: it stays good.
     pub expires: Option<SystemTime>,
+    /// The value of `x-goog-user-project`: whom the use is counted to, where that is not told by the
+    /// token.
+    pub project: Option<HeaderValue>,
 }
 
 /// What is sent with a request.
@@ -35,6 +38,7 @@ impl Token {
         Ok(Self {
             material: Material::Bearer(value),
             expires,
+            project: None,
         })
     }
 

@@ -18,7 +18,8 @@ use crate::shared::Shared;
 use crate::translation::aside;
 
 /// A body longer than this is counted beside the threads that serve requests: a vocabulary takes about
-/// a millisecond for each 10 KiB.
+/// a millisecond for each 10 KiB. To be loaded it takes longer, so the first body is, whatever its
+/// length.
 const LONG: usize = 4096;
 
 /// A question for the tokens of a prompt.
@@ -39,14 +40,15 @@ pub(crate) async fn answer(shared: &Shared, question: Question) -> Result<Answer
     } = question;
     let mut room = shared.bodies.reservation();
     let body = body.to_bytes(&mut room).await.map_err(Failure::Body)?;
-    let counted = aside(body.len(), LONG, move || {
-        let model = prompt.scan.model.as_ref();
-        let model = model.map_or("", |model| model.value.as_str());
+    let is_ready = Counting::of(model(&prompt), &rate).is_ready();
+    let long = if is_ready { LONG } else { 0 };
+    let counted = aside(body.len(), long, move || {
         let asked = Asked {
             path: head.uri.path(),
             query: head.uri.query(),
+            betas: None,
         };
-        let counting = Counting::of(model, &rate);
+        let counting = Counting::of(model(&prompt), &rate);
         tokens::count(prompt.api.dialect, asked, &body, counting)
     });
     let body = counted.await.map_err(Failure::Untranslatable)?;
@@ -57,4 +59,10 @@ pub(crate) async fn answer(shared: &Shared, question: Question) -> Result<Answer
     headers.insert(CONTENT_TYPE, json);
     headers.insert(X_ESTIMATED, HeaderValue::from_static("tokens"));
     Ok(Answer::Local(response))
+}
+
+/// The model that is asked about.
+fn model(prompt: &Prompt) -> &str {
+    let model = prompt.scan.model.as_ref();
+    model.map_or("", |model| model.value.as_str())
 }

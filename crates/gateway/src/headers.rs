@@ -21,9 +21,10 @@ pub(crate) const X_ENDPOINT: HeaderName = HeaderName::from_static("x-sluicegate-
 /// Time spent in the gateway itself until the answer began, milliseconds with three decimals.
 pub(crate) const X_OVERHEAD: HeaderName = HeaderName::from_static("x-sluicegate-overhead-ms");
 
-/// Fields of the request that its model's API could not express, where they were hints.
 /// What of an answer the gateway has estimated.
 pub(crate) const X_ESTIMATED: HeaderName = HeaderName::from_static("x-sluicegate-estimated");
+
+/// Fields of the request that its model's API could not express, where they were hints.
 pub(crate) const X_DROPPED: HeaderName = HeaderName::from_static("x-sluicegate-dropped");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

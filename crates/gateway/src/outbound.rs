@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use credentials::{Material, Token};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, EXPECT, HOST};
-use http::header::{HeaderMap, HeaderValue, UPGRADE};
+use http::header::{HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Version};
@@ -26,6 +26,9 @@ use crate::route::{Prompt, Routed};
 use crate::targets::Candidate;
 use crate::upgrade;
 
+/// The project that the use of Google's APIs is counted to.
+const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
 /// The request for one attempt, authorised by `token` where that is renewed, as it was translated if
 /// the backend speaks another dialect; `None` if the path that it is rewritten to is too long for one.
 pub(crate) fn request(
@@ -36,7 +39,8 @@ pub(crate) fn request(
 ) -> Option<Request<Body>> {
     let target = candidate.target;
     let uri = uri(routed, target, translated.as_ref())?;
-    let headers = headers(routed, candidate, token, translated.is_some());
+    let is_own = routed.api().map(|api| api.dialect) == target.backend.dialect;
+    let headers = headers(routed, candidate, token, translated.is_some() && !is_own);
     let body = match translated {
         Some(translated) => Body::Full(translated.body),
         None => body(routed, target),
@@ -81,6 +85,10 @@ fn headers(
     }
     if !provider {
         add_forwarded(&mut headers, &routed.client, routed.tls);
+    }
+    // Over the client's, whose business it is not; under what the configuration says.
+    if let Some(project) = token.and_then(|token| token.project.as_ref()) {
+        headers.insert(USER_PROJECT, project.clone());
     }
     for (name, value) in &backend.default_headers {
         headers.entry(name).or_insert_with(|| value.clone());

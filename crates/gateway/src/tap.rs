@@ -10,7 +10,7 @@ use llm::response::{
 use llm::translate::{BadStream, Pair, StreamTranslator};
 use telemetry::Tokens;
 
-use crate::route::Routed;
+use crate::route::{Prompt, Routed};
 use crate::translation;
 
 /// The watcher of an answer. Its kinds are boxed: they change hands with it, and most of the time one
@@ -54,24 +54,19 @@ impl Tap {
             return Self::None;
         }
         let api = pair.map_or(prompt.api, Pair::upstream);
+        let framing = pair.map_or(api.dialect.framing(), Pair::framing);
+        let is_stream = is_stream(head, framing);
         let is_file = api.answers_files() && !is_of_kind(head, llm::CONTENT_TYPE_JSON);
-        if is_file && !is_stream(head, api.dialect.framing()) {
-            return Self::None;
-        }
-        if !is_stream(head, api.dialect.framing()) {
-            Self::Plain(Box::new(PlainTap::new(api)))
-        } else if let Some(pair) = pair {
-            match translation::stream(pair, routed) {
-                Some(translator) => Self::Translated(Box::new(translator)),
-                None => Self::Plain(Box::new(PlainTap::new(api))),
+        match pair {
+            None if is_file && !is_stream => Self::None,
+            Some(pair) if is_stream && pair.is_streamed() => {
+                match translation::stream(pair, routed) {
+                    Some(translator) => Self::Translated(Box::new(translator)),
+                    None => Self::Stream(Box::new(watch(prompt, Some(framing)))),
+                }
             }
-        } else {
-            let options = StreamOptions {
-                drop_usage: !prompt.scan.wants_usage(),
-                choices: prompt.scan.choices(),
-                ..StreamOptions::default()
-            };
-            Self::Stream(Box::new(StreamTap::new(prompt.api, options)))
+            None if is_stream => Self::Stream(Box::new(watch(prompt, None))),
+            _ => Self::Plain(Box::new(PlainTap::new(api))),
         }
     }
 
@@ -209,6 +204,17 @@ fn tokens(usage: Usage) -> Tokens {
         reasoning: usage.reasoning,
         estimated: false,
     }
+}
+
+/// The watcher of a stream that is passed on, event by event if they come in messages of `framing`.
+fn watch(prompt: &Prompt, framing: Option<Framing>) -> StreamTap {
+    let options = StreamOptions {
+        drop_usage: !prompt.scan.wants_usage(),
+        choices: prompt.scan.choices(),
+        framing,
+        ..StreamOptions::default()
+    };
+    StreamTap::new(prompt.api, options)
 }
 
 fn is_stream(head: &Parts, framing: Framing) -> bool {

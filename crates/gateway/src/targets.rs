@@ -343,7 +343,7 @@ pub(crate) fn serves(target: &Target, api: Option<Api>) -> bool {
     let Some((api, dialect)) = api.zip(target.backend.dialect) else {
         return api.is_none();
     };
-    Way::of(api, dialect).is_some_and(Way::asks_backend)
+    Way::of(api, dialect, target.backend.quirks).is_some_and(Way::asks_backend)
 }
 
 /// The attempts a tier is given: the first and those of the rule's retry policy.

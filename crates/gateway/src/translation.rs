@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use crate::headers::X_REQUEST_ID;
 use crate::media::Missed;
-use crate::route::Routed;
+use crate::route::{Routed, client_of};
 use crate::shared::Shared;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
@@ -40,9 +40,10 @@ const LONG: usize = 1 << 20;
 
 /// The two dialects, if `target` speaks another than the client.
 pub(crate) fn between(routed: &Routed, target: &Target) -> Option<Pair> {
-    match Way::of(routed.prompt()?.api, target.backend.dialect?)? {
+    let backend = &target.backend;
+    match Way::of(routed.prompt()?.api, backend.dialect?, backend.quirks)? {
         Way::PassedOn | Way::Answered => None,
-        Way::Translated(pair) => Some(pair.with_quirks(target.backend.quirks)),
+        Way::Translated(pair) => Some(pair),
     }
 }
 
@@ -76,16 +77,22 @@ pub(crate) async fn request(
         true => fetched(pair, routed, &body, shared).await?,
         false => Default::default(),
     };
-    let uri = routed.head.uri.clone();
+    let (uri, betas) = (routed.head.uri.clone(), betas(routed));
     let len = rooms.iter().map(Reservation::bytes).sum::<u64>() as usize + body.len();
     let request = aside(len, LONG, move || {
-        let request = pair.request_with(asked(&uri), &body, model.as_deref(), &media);
+        let request = pair.request_with(
+            asked(&uri, betas.as_deref()),
+            &body,
+            model.as_deref(),
+            &media,
+        );
         drop((body, media, rooms));
         kept(request.map_err(Untranslated::Fault)?, room)
     });
     let mut request = request.await?;
     // What it asks for is asked for in a header that only Anthropic knows.
-    if routed.head.headers.contains_key(ANTHROPIC_BETA) {
+    let is_known = pair.upstream().dialect == Dialect::Anthropic;
+    if !is_known && routed.head.headers.contains_key(ANTHROPIC_BETA) {
         request.dropped.add(ANTHROPIC_BETA);
     }
     match (routed.rule.translation, request.dropped.fields()) {
@@ -110,7 +117,7 @@ async fn fetched(
 ) -> Result<(FetchedMedia, Vec<Reservation>), Untranslated> {
     let (uri, read) = (routed.head.uri.clone(), body.clone());
     let urls = aside(body.len(), LONG, move || {
-        pair.media_to_fetch(asked(&uri), &read)
+        pair.media_to_fetch(asked(&uri, None), &read)
     });
     match urls.await.map_err(Untranslated::Fault)? {
         urls if urls.is_empty() => Ok((FetchedMedia::default(), Vec::new())),
@@ -180,23 +187,32 @@ pub(crate) async fn aside<T: Send + 'static>(
     }
 }
 
-fn asked(uri: &Uri) -> Asked<'_> {
+fn asked<'a>(uri: &'a Uri, betas: Option<&'a str>) -> Asked<'a> {
     Asked {
         path: uri.path(),
         query: uri.query(),
+        betas,
     }
+}
+
+/// What is new in Anthropic's API and wished for.
+fn betas(routed: &Routed) -> Option<String> {
+    let headers = routed.head.headers.get_all(ANTHROPIC_BETA).iter();
+    let values: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 /// What translates the stream that answers `routed`; `None` if no stream can.
 pub(crate) fn stream(pair: Pair, routed: &Routed) -> Option<StreamTranslator> {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
-    StreamTranslator::new(
+    let translator = StreamTranslator::new(
         pair,
-        asked(&routed.head.uri).query,
+        routed.head.uri.query(),
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
         unsaid(routed),
-    )
+    );
+    translator.map(|translator| translator.for_client(client_of(&routed.head)))
 }
 
 /// The answer to `routed` in the client's dialect.

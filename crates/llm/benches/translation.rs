@@ -15,7 +15,7 @@ fn main() {
 const CHUNKS: usize = 100;
 
 fn pair(path: &str, dialect: Dialect) -> Pair {
-    match Way::of(Api::of_path(path).unwrap(), dialect) {
+    match Way::of(Api::of_path(path).unwrap(), dialect, &llm::Quirks::NONE) {
         Some(Way::Translated(pair)) => pair,
         Some(Way::PassedOn | Way::Answered) | None => unreachable!(),
     }

@@ -6,6 +6,7 @@
 mod events;
 pub(crate) mod messages;
 mod usage;
+pub(crate) mod venue;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -366,8 +366,8 @@ impl Api {
         }
     }
 
-    /// What of a client's query an upstream of the same dialect may see: neither its key, which ends
-    /// here, nor the version of an API that is told by its path.
+    /// What of a client's query an upstream of the same dialect may see: neither its key or signature,
+    /// which end here, nor the version of an API that is told by its path.
     #[must_use]
     pub fn query(self, query: &str) -> Option<Cow<'_, str>> {
         let own: &[&str] = match self.dialect {
@@ -376,8 +376,8 @@ impl Api {
             Dialect::Gemini => &["key", "$key", "access_token", "$access_token"],
         };
         let is_kept = |pair: &&str| {
-            let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-            !own.contains(&&*decoded(name))
+            let name = decoded(pair.split_once('=').map_or(*pair, |(name, _)| name));
+            !own.contains(&&*name) && !is_signature(&name)
         };
         if query.split('&').all(|pair| is_kept(&pair)) {
             return Some(query.into());
@@ -449,6 +449,14 @@ impl Api {
                 Operation::ChatCompletions | Operation::Completions
             )
     }
+}
+
+/// Whether a parameter of a query is of a signature of Amazon's (`X-Amz-Signature`), by which a URL is
+/// a credential.
+fn is_signature(name: &str) -> bool {
+    const BEGINNING: &str = "x-amz-";
+    let beginning = name.get(..BEGINNING.len());
+    beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(BEGINNING))
 }
 
 #[cfg(test)]

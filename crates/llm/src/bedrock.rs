@@ -84,15 +84,23 @@ pub(crate) fn event_facts(name: Option<&[u8]>, data: &[u8]) -> EventFacts {
     facts
 }
 
-/// Names of errors, each with the status that it comes with, and what it is called in a stream.
-const ERRORS: [(u16, &str, &str); 8] = [
+/// Names of errors, each with the status that it comes with, and what it is called in a stream of
+/// Converse, which knows fewer. Of those with one status the first is written.
+const ERRORS: [(u16, &str, &str); 11] = [
     (400, "ValidationException", "validationException"),
     (403, "AccessDeniedException", "validationException"),
     (404, "ResourceNotFoundException", "validationException"),
     (408, "ModelTimeoutException", "modelStreamErrorException"),
     (424, "ModelErrorException", "modelStreamErrorException"),
+    (
+        424,
+        "ModelStreamErrorException",
+        "modelStreamErrorException",
+    ),
     (429, "ThrottlingException", "throttlingException"),
+    (429, "ModelNotReadyException", "throttlingException"),
     (500, "InternalServerException", "internalServerException"),
+    (500, "InternalFailure", "internalServerException"),
     (
         503,
         "ServiceUnavailableException",
@@ -116,11 +124,24 @@ fn names_of(status: u16) -> (&'static str, &'static str) {
     (name, in_stream)
 }
 
-/// The status of an error of this name, in an answer or in a stream.
+/// The status of an error of this name. In a stream, names begin with a small letter.
 fn status_of(name: &str) -> Option<u16> {
     let mut known = ERRORS.iter();
-    let known = known.find(|(_, plain, stream)| *plain == name || *stream == name);
+    let known = known.find(|(_, plain, _)| plain.eq_ignore_ascii_case(name));
     known.map(|(status, ..)| *status)
+}
+
+/// What an exception of a stream says; `None` if it is none.
+pub(crate) fn exception(name: &[u8], payload: &[u8]) -> Option<UpstreamError> {
+    let mut error = None;
+    let note = &mut |event: Event<'_>| {
+        if let Event::Error(told) = event {
+            error = Some(told);
+        }
+    };
+    // What is no event of this API says nothing.
+    let _ = converse::StreamDecoder::within().event(Some(name), payload, note);
+    error
 }
 
 /// The body of an error answer. Messages name the field at fault; the SDKs find the name of the error

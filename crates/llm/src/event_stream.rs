@@ -7,7 +7,8 @@
 //!
 //! Three kinds of messages are told apart by the header `:message-type`: an `event` is named by
 //! `:event-type`, an `exception` by `:exception-type`, and an `error` has no payload but the headers
-//! `:error-code` and `:error-message`.
+//! `:error-code` and `:error-message`. So that nobody else has to know of the third kind, it is read
+//! as an event called `error` with a payload of both.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -34,10 +35,19 @@ pub struct Corrupt(&'static str);
 pub struct Message {
     raw: Bytes,
     name: Option<Range<usize>>,
-    /// The words of an `error`, which has no payload.
-    error: Option<Range<usize>>,
+    failure: Option<Failure>,
     payload: Range<usize>,
 }
+
+/// What an `error` says in its headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    code: Option<Range<usize>>,
+    message: Option<Range<usize>>,
+}
+
+/// The name of every `error`.
+pub(crate) const ERROR: &str = "error";
 
 impl Message {
     /// All its bytes as they came.
@@ -46,22 +56,28 @@ impl Message {
         &self.raw
     }
 
-    /// Its event's, exception's or error's name.
+    /// The name of its event or exception; that of an `error` is `ERROR`.
     #[must_use]
     pub fn name(&self) -> Option<&[u8]> {
-        self.raw.get(self.name.clone()?)
+        match &self.failure {
+            Some(_) => Some(ERROR.as_bytes()),
+            None => self.raw.get(self.name.clone()?),
+        }
     }
 
-    /// Its payload. That of an `error` is made up in the form that exceptions have.
+    /// Its payload. That of an `error` is made up of its headers: `code` and `message`.
     #[must_use]
     pub fn data(&self) -> Cow<'_, [u8]> {
-        if let Some(words) = self.error.clone() {
-            let words = self.raw.get(words).unwrap_or_default();
-            let words = String::from_utf8_lossy(words);
-            let json = serde_json::json!({ "message": words });
-            return Cow::Owned(json.to_string().into_bytes());
-        }
-        Cow::Borrowed(self.raw.get(self.payload.clone()).unwrap_or_default())
+        let Some(failure) = &self.failure else {
+            return Cow::Borrowed(self.raw.get(self.payload.clone()).unwrap_or_default());
+        };
+        let text = |range: &Option<Range<usize>>| {
+            let bytes = self.raw.get(range.clone()?)?;
+            Some(String::from_utf8_lossy(bytes))
+        };
+        let (code, message) = (text(&failure.code), text(&failure.message));
+        let json = serde_json::json!({ "code": code, "message": message });
+        Cow::Owned(json.to_string().into_bytes())
     }
 
     /// Reads a message whose length is right.
@@ -76,9 +92,14 @@ impl Message {
             return Err(Corrupt("is shorter than its headers"));
         }
         let headers = Headers::read(&raw, PRELUDE..headers_end)?;
+        let kind = headers.kind.clone().and_then(|kind| raw.get(kind));
+        let fails = kind == Some(ERROR.as_bytes()) || headers.code.is_some();
         Ok(Self {
-            name: headers.event.or(headers.exception).or(headers.code),
-            error: headers.message,
+            name: headers.event.or(headers.exception),
+            failure: fails.then_some(Failure {
+                code: headers.code,
+                message: headers.message,
+            }),
             payload: headers_end..end,
             raw,
         })
@@ -88,6 +109,7 @@ impl Message {
 /// Where the values of the headers are that matter.
 #[derive(Debug, Default)]
 struct Headers {
+    kind: Option<Range<usize>>,
     event: Option<Range<usize>>,
     exception: Option<Range<usize>>,
     code: Option<Range<usize>>,
@@ -106,6 +128,7 @@ impl Headers {
             }
             at = value.end;
             let slot = match raw.get(name).unwrap_or_default() {
+                b":message-type" => &mut headers.kind,
                 b":event-type" => &mut headers.event,
                 b":exception-type" => &mut headers.exception,
                 b":error-code" => &mut headers.code,

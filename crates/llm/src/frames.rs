@@ -4,6 +4,7 @@
 //! event says is its dialect's business; where it ends, its [`Framing`]'s. So who watches or translates
 //! streams sees frames: a name, if there is one, some data, and the bytes to pass on.
 
+mod chunks;
 mod lines;
 
 use std::borrow::Cow;
@@ -22,6 +23,8 @@ pub enum Framing {
     Lines,
     /// Messages of [`event_stream`].
     Messages,
+    /// The same, each with an event of the Messages API inside.
+    Chunks,
 }
 
 impl Framing {
@@ -31,7 +34,7 @@ impl Framing {
         match self {
             Self::Events => crate::CONTENT_TYPE_EVENT_STREAM,
             Self::Lines => "application/x-ndjson",
-            Self::Messages => "application/vnd.amazon.eventstream",
+            Self::Messages | Self::Chunks => "application/vnd.amazon.eventstream",
         }
     }
 }
@@ -109,6 +112,7 @@ pub(crate) enum Decoder {
     Events(sse::Decoder),
     Lines(lines::Decoder),
     Messages(event_stream::Decoder),
+    Chunks(chunks::Decoder),
 }
 
 impl Decoder {
@@ -118,6 +122,7 @@ impl Decoder {
             Framing::Events => Self::Events(sse::Decoder::new(max_frame)),
             Framing::Lines => Self::Lines(lines::Decoder::new(max_frame)),
             Framing::Messages => Self::Messages(event_stream::Decoder::new(max_frame)),
+            Framing::Chunks => Self::Chunks(chunks::Decoder::new(max_frame)),
         }
     }
 
@@ -127,6 +132,7 @@ impl Decoder {
             Self::Events(decoder) => decoder.push(chunk),
             Self::Lines(decoder) => decoder.push(chunk),
             Self::Messages(decoder) => decoder.push(chunk),
+            Self::Chunks(decoder) => decoder.push(chunk),
         }
     }
 
@@ -139,6 +145,7 @@ impl Decoder {
             Self::Events(decoder) => decoder.next_frame()?.map(Frame::Event),
             Self::Lines(decoder) => decoder.next_line()?.map(Frame::Line),
             Self::Messages(decoder) => decoder.next_message()?.map(Frame::Message),
+            Self::Chunks(decoder) => decoder.next_event()?.map(Frame::Event),
         })
     }
 
@@ -149,16 +156,19 @@ impl Decoder {
             Self::Events(decoder) => decoder.finish().map(Frame::Event),
             Self::Lines(decoder) => decoder.finish().map(Frame::Line),
             Self::Messages(decoder) => decoder.is_within_message().then_some(Frame::Cut),
+            Self::Chunks(decoder) => decoder.is_within_message().then_some(Frame::Cut),
         }
     }
 
-    /// Bytes of the current chunk in frames already given out.
-    pub(crate) const fn consumed(&self) -> usize {
-        match self {
+    /// Bytes of the current chunk in frames already given out; `None` if frames have other bytes than
+    /// the stream.
+    pub(crate) const fn consumed(&self) -> Option<usize> {
+        Some(match self {
             Self::Events(decoder) => decoder.consumed(),
             Self::Lines(decoder) => decoder.consumed(),
             Self::Messages(decoder) => decoder.consumed(),
-        }
+            Self::Chunks(_) => return None,
+        })
     }
 }
 

@@ -35,27 +35,35 @@ pub fn decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Whether a name has two dots in a row, escaped or not: no model's has, but a path that climbs out
-/// of `/models/` to a server's other paths does.
+/// Whether a name has two dots in a row or a dot between slashes, escaped or not: no model's has, but
+/// a path that climbs out of `/models/` to a server's other paths does.
 pub(crate) fn climbs(id: &str) -> bool {
-    let mut rest = id.as_bytes();
-    let mut after_dot = false;
-    loop {
-        let (is_dot, tail) = match rest {
-            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => (true, tail),
-            [_, tail @ ..] => (false, tail),
-            [] => return false,
-        };
-        if is_dot && after_dot {
-            return true;
-        }
-        (after_dot, rest) = (is_dot, tail);
-    }
+    let id = decoded(id);
+    id.contains("..") || id.split('/').any(|segment| segment == ".")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::decoded;
+    use super::{climbs, decoded};
+
+    #[test]
+    fn a_name_does_not_climb() {
+        for name in [
+            "..",
+            "a/../b",
+            "a%2F%2e./b",
+            "%2E%2e",
+            ".",
+            "a/./b",
+            "a%2F%2E",
+            "a..b",
+        ] {
+            assert!(climbs(name), "{name}");
+        }
+        for name in ["a.b", "a/b.", ".a/b", "qwen2.5-7b", "a%2", ""] {
+            assert!(!climbs(name), "{name}");
+        }
+    }
 
     #[test]
     fn what_is_no_escape_stays() {

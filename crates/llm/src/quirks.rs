@@ -7,7 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::KeyHeader;
+use crate::anthropic::venue::Venue;
+use crate::{Dialect, KeyHeader};
 
 /// Where a server differs from others of its dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Quirks {
     pub key_header: Option<KeyHeader>,
     /// Name of the field `dimensions` of a request for embeddings.
     pub(crate) dimensions: &'static str,
+    /// Who serves the Messages API there.
+    pub(crate) venue: Venue,
     /// What is known of its chat completions.
     pub(crate) chat: ChatQuirks,
 }
@@ -55,6 +58,7 @@ impl Quirks {
     pub const NONE: Self = Self {
         key_header: None,
         dimensions: "dimensions",
+        venue: Venue::Own,
         chat: ChatQuirks::NONE,
     };
 
@@ -83,6 +87,7 @@ impl Quirks {
     pub const MISTRAL: Self = Self {
         key_header: None,
         dimensions: "output_dimension",
+        venue: Venue::Own,
         chat: ChatQuirks {
             usage_is_asked_for: false,
             seed: "random_seed",
@@ -93,26 +98,68 @@ impl Quirks {
         },
     };
 
-    /// Those of the host in a base URL.
+    /// Anthropic's models at Google's Vertex AI, for which tokens of an identity are bearers.
+    pub const VERTEX_ANTHROPIC: Self = Self {
+        key_header: Some(KeyHeader::BEARER),
+        venue: Venue::Vertex,
+        ..Self::NONE
+    };
+
+    /// Anthropic's models at Amazon Bedrock, asked in Anthropic's way.
+    pub const BEDROCK_ANTHROPIC: Self = Self {
+        key_header: Some(KeyHeader::BEARER),
+        venue: Venue::Bedrock,
+        ..Self::NONE
+    };
+
+    /// Those of the host in a base URL at which `dialect` is spoken.
     #[must_use]
-    pub fn of_url(url: &str) -> &'static Self {
+    pub fn of_url(dialect: Dialect, url: &str) -> &'static Self {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority
             .rsplit_once(':')
             .map_or(authority, |(host, _)| host);
         let host = host.to_ascii_lowercase();
+        match dialect {
+            Dialect::OpenAi => Self::of_openais_host(&host),
+            Dialect::Anthropic => Self::of_anthropics_host(&host),
+            _ => &Self::NONE,
+        }
+    }
+
+    fn of_anthropics_host(host: &str) -> &'static Self {
+        let is_vertex = |host: &str| {
+            let rest = host.strip_suffix("aiplatform.googleapis.com");
+            rest.is_some_and(|region| region.is_empty() || region.ends_with('-'))
+        };
+        if is_vertex(host) {
+            &Self::VERTEX_ANTHROPIC
+        } else if host.starts_with("bedrock-runtime.") && host.ends_with(".amazonaws.com") {
+            &Self::BEDROCK_ANTHROPIC
+        } else {
+            &Self::NONE
+        }
+    }
+
+    fn of_openais_host(host: &str) -> &'static Self {
         let azure = [
             ".openai.azure.com",
             ".services.ai.azure.com",
             ".cognitiveservices.azure.com",
         ];
-        match &*host {
+        match host {
             "api.openai.com" => &Self::OPENAI,
             "api.mistral.ai" => &Self::MISTRAL,
             host if azure.iter().any(|domain| host.ends_with(domain)) => &Self::AZURE,
             _ => &Self::NONE,
         }
+    }
+
+    /// Whether tokens of the Messages API are counted there.
+    #[must_use]
+    pub(crate) const fn counts_tokens(&self) -> bool {
+        !matches!(self.venue, Venue::Bedrock)
     }
 
     /// Whether a stream must be asked to report its usage.

@@ -8,6 +8,7 @@
 
 mod conversation;
 mod embedding;
+mod envelope;
 mod form;
 mod media;
 mod ranking;
@@ -20,11 +21,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::frames::Framing;
+use crate::percent::climbs;
 use crate::response::{PlainTap, UpstreamError, Usage};
 use crate::wire::Value;
 use crate::{Api, Dialect, Operation, Quirks, openai};
 use conversation::Conversation;
 use embedding::Embedding;
+use envelope::Envelope;
 use ranking::Ranking;
 
 pub use crate::canonical::Dropped;
@@ -43,17 +47,21 @@ pub struct Pair {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exchange {
     Conversation(Conversation),
+    Envelope(Envelope),
     Embedding(Embedding),
     Ranking(Ranking),
 }
 
-/// What a request asks for beside its body: the path and query of its request line.
+/// What a request asks for beside its body, in its request line and in headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked<'a> {
     /// The path, whatever stands before the API's own.
     pub path: &'a str,
     /// What stands behind the `?`.
     pub query: Option<&'a str>,
+    /// Names of what is new in Anthropic's API and wished for, with commas between: the header
+    /// `anthropic-beta`.
+    pub betas: Option<&'a str>,
 }
 
 /// A request in the dialect of the upstream.
@@ -67,8 +75,9 @@ pub struct TranslatedRequest {
     pub body: Bytes,
     /// What could not be said, and was a hint.
     pub dropped: Dropped,
-    /// The pair that translates its answer: it knows how the client wants it.
-    pub pair: Pair,
+    /// The pair that translates its answer: it knows how the client wants it. `None` if the answer
+    /// needs no translation.
+    pub pair: Option<Pair>,
 }
 
 /// An answer in the dialect of the client, and what it reports.
@@ -106,21 +115,22 @@ pub enum Way {
 }
 
 impl Way {
-    /// The way from a client that asks at `client` to a backend of `dialect`; `None` if that has
-    /// nothing like it.
+    /// The way from a client that asks at `client` to a backend of `dialect` and these quirks; `None`
+    /// if that has nothing like it.
     #[must_use]
-    pub fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        if client.dialect == dialect {
+    pub fn of(client: Api, dialect: Dialect, quirks: &'static Quirks) -> Option<Self> {
+        let is_lacking = client.operation == Operation::CountTokens && !quirks.counts_tokens();
+        if let Some(pair) = Pair::of(client, dialect, quirks) {
+            return Some(Self::Translated(pair));
+        }
+        if client.dialect == dialect && !(dialect == Dialect::Anthropic && is_lacking) {
             return Some(Self::PassedOn);
         }
-        match Pair::of(client, dialect) {
-            Some(pair) => Some(Self::Translated(pair)),
-            None => matches!(
-                client.operation,
-                Operation::CountTokens | Operation::ShowModel
-            )
-            .then_some(Self::Answered),
-        }
+        let is_answered = matches!(
+            client.operation,
+            Operation::CountTokens | Operation::ShowModel
+        );
+        is_answered.then_some(Self::Answered)
     }
 
     /// Whether it leads to the backend.
@@ -143,25 +153,31 @@ fn alone(body: &[u8]) -> Option<&[u8]> {
 impl Pair {
     /// The pair that lets `client` be answered by an upstream that speaks `dialect`; `None` if that
     /// has nothing like it.
-    fn of(client: Api, dialect: Dialect) -> Option<Self> {
-        let exchange = Conversation::of(client, dialect)
-            .map(Exchange::Conversation)
-            .or_else(|| Embedding::of(client, dialect).map(Exchange::Embedding))
-            .or_else(|| Ranking::of(client, dialect).map(Exchange::Ranking))?;
-        Some(Self::new(exchange))
+    fn of(client: Api, dialect: Dialect, quirks: &'static Quirks) -> Option<Self> {
+        let exchange = if client.dialect == dialect {
+            Envelope::of(client, dialect, quirks).map(Exchange::Envelope)
+        } else {
+            Conversation::of(client, dialect)
+                .map(Exchange::Conversation)
+                .or_else(|| Embedding::of(client, dialect).map(Exchange::Embedding))
+                .or_else(|| Ranking::of(client, dialect).map(Exchange::Ranking))
+        };
+        exchange.map(|exchange| Self { exchange, quirks })
     }
 
-    const fn new(exchange: Exchange) -> Self {
-        Self {
-            exchange,
-            quirks: &Quirks::NONE,
-        }
-    }
-
-    /// The same, for an upstream of these quirks.
+    /// Whether an answer may be a stream.
     #[must_use]
-    pub const fn with_quirks(self, quirks: &'static Quirks) -> Self {
-        Self { quirks, ..self }
+    pub const fn is_streamed(self) -> bool {
+        matches!(
+            self.exchange,
+            Exchange::Conversation(_) | Exchange::Envelope(_)
+        )
+    }
+
+    /// How the events of the upstream's streams are told apart.
+    #[must_use]
+    pub const fn framing(self) -> Framing {
+        envelope::framing(self.upstream(), self.quirks)
     }
 
     /// The API that the upstream is asked at.
@@ -169,6 +185,7 @@ impl Pair {
     pub const fn upstream(self) -> Api {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.upstream(),
+            Exchange::Envelope(exchange) => exchange.upstream(),
             Exchange::Embedding(exchange) => exchange.upstream(),
             Exchange::Ranking(exchange) => exchange.upstream(),
         }
@@ -179,6 +196,7 @@ impl Pair {
     pub const fn asked_in(self) -> &'static str {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.client.conversation(),
+            Exchange::Envelope(_) => "messages",
             Exchange::Embedding(_) => "input",
             Exchange::Ranking(_) => "documents",
         }
@@ -191,7 +209,7 @@ impl Pair {
     pub fn media_to_fetch(self, asked: Asked<'_>, body: &[u8]) -> Result<Vec<String>, Fault> {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.media_to_fetch(asked, body),
-            Exchange::Embedding(_) | Exchange::Ranking(_) => Ok(Vec::new()),
+            Exchange::Envelope(_) | Exchange::Embedding(_) | Exchange::Ranking(_) => Ok(Vec::new()),
         }
     }
 
@@ -222,6 +240,7 @@ impl Pair {
     ) -> Result<TranslatedRequest, Fault> {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.request(self, asked, body, model, media),
+            Exchange::Envelope(exchange) => exchange.request(self, asked, body, model),
             Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
             Exchange::Ranking(exchange) => exchange.request(self, body, model),
         }
@@ -232,7 +251,9 @@ impl Pair {
     pub fn error(self, body: &[u8]) -> Option<UpstreamError> {
         let api = self.upstream();
         let body = alone(body).unwrap_or(body);
-        let mut tap = PlainTap::new(api);
+        // Clouds have errors of their own, whatever they serve.
+        let of_cloud = (self.framing() == Framing::Chunks).then_some(Api::CONVERSE);
+        let mut tap = PlainTap::new(of_cloud.unwrap_or(api));
         tap.feed(body);
         tap.finish().error.or_else(|| match api.dialect {
             // Some servers send the error without an object around it.
@@ -252,6 +273,7 @@ impl Pair {
     pub fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.answer(body, unsaid),
+            Exchange::Envelope(exchange) => Ok(exchange.answer(body)),
             Exchange::Embedding(exchange) => exchange.answer(body, unsaid),
             Exchange::Ranking(exchange) => exchange.answer(body, unsaid),
         }
@@ -267,7 +289,7 @@ impl TranslatedRequest {
             query: None,
             body: body.into(),
             dropped,
-            pair,
+            pair: Some(pair),
         }
     }
 }
@@ -286,12 +308,15 @@ impl TranslatedAnswer {
 /// Puts the name that the upstream knows in the place of the client's.
 ///
 /// # Errors
-/// If there is neither.
+/// If there is neither, or it would lead elsewhere in a path, where some APIs have it.
 fn rename<'a>(name: &mut Cow<'a, str>, to: Option<&'a str>) -> Result<(), Fault> {
     if let Some(to) = to {
         *name = Cow::Borrowed(to);
     } else if name.is_empty() {
         return Err(Fault::new("model", "is required"));
+    }
+    if climbs(name) {
+        return Err(Fault::new("model", "is no name of a model"));
     }
     Ok(())
 }

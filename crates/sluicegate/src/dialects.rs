@@ -1,7 +1,7 @@
 //! `sluicegate dialects`: which API can be answered by which, from the code that does it.
 
 use llm::translate::Way;
-use llm::{Api, Dialect};
+use llm::{Api, Dialect, Quirks};
 
 const WIDTHS: [usize; 2] = [44, 14];
 
@@ -15,7 +15,7 @@ pub(crate) fn dialects() {
     for api in Api::ALL.into_iter().filter(|api| api.has_body()) {
         print!("{:of_path$}", api.pattern());
         for dialect in Dialect::ALL {
-            print!("{:of_way$}", word(Way::of(api, dialect)));
+            print!("{:of_way$}", word(Way::of(api, dialect, &Quirks::NONE)));
         }
         println!();
     }

@@ -2,6 +2,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod configuration;
+pub(crate) mod form;
+pub(crate) mod messages;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod route;

@@ -14,7 +14,15 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 
 /// What a file says.
 #[derive(Clone, Debug)]
-pub(super) enum Credentials {
+pub(super) struct Credentials {
+    pub(super) holder: Holder,
+    /// The project that the use is counted to.
+    pub(super) quota_project: Option<String>,
+}
+
+/// Who asks for tokens, and by what.
+#[derive(Clone, Debug)]
+pub(super) enum Holder {
     ServiceAccount(Account),
     User(User),
     External(Box<External>),
@@ -96,7 +104,14 @@ struct FormatFile {
 pub(super) fn parse(what: &str, text: &str) -> Result<Credentials, Error> {
     let value: Value = serde_json::from_str(text)
         .map_err(|_| Error::unusable(format_args!("{what} is not JSON")))?;
-    let kind = value.get("type").and_then(Value::as_str);
+    let text = |name| value.get(name).and_then(Value::as_str);
+    Ok(Credentials {
+        holder: holder(what, text("type"), &value)?,
+        quota_project: text("quota_project_id").map(str::to_owned),
+    })
+}
+
+fn holder(what: &str, kind: Option<&str>, value: &Value) -> Result<Holder, Error> {
     match kind {
         Some("service_account") => account(what, read(what, value.clone())?),
         Some("authorized_user") => user(read(what, value.clone())?),
@@ -131,7 +146,7 @@ fn token_url(given: Option<String>) -> Result<(Url, String), Error> {
     Ok((Url::parse("token_uri", &text, Plain::Local)?, text))
 }
 
-fn account(what: &str, file: AccountFile) -> Result<Credentials, Error> {
+fn account(what: &str, file: AccountFile) -> Result<Holder, Error> {
     let key = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.as_bytes());
     let key = key.map_err(|_| {
         Error::unusable(format_args!(
@@ -139,7 +154,7 @@ fn account(what: &str, file: AccountFile) -> Result<Credentials, Error> {
         ))
     })?;
     let (token_url, audience) = token_url(file.token_uri)?;
-    Ok(Credentials::ServiceAccount(Account {
+    Ok(Holder::ServiceAccount(Account {
         email: file.client_email,
         key_id: file.private_key_id,
         key: key.secret_pkcs8_der().to_vec(),
@@ -148,8 +163,8 @@ fn account(what: &str, file: AccountFile) -> Result<Credentials, Error> {
     }))
 }
 
-fn user(file: UserFile) -> Result<Credentials, Error> {
-    Ok(Credentials::User(User {
+fn user(file: UserFile) -> Result<Holder, Error> {
+    Ok(Holder::User(User {
         client_id: file.client_id,
         client_secret: file.client_secret.into(),
         refresh_token: file.refresh_token.into(),
@@ -157,11 +172,11 @@ fn user(file: UserFile) -> Result<Credentials, Error> {
     }))
 }
 
-fn external(what: &str, file: ExternalFile) -> Result<Credentials, Error> {
+fn external(what: &str, file: ExternalFile) -> Result<Holder, Error> {
     let url = |name: &str, text: &str| Url::parse(name, text, Plain::Local);
     let impersonation = file.service_account_impersonation_url.as_deref();
     let client = file.client_id.zip(file.client_secret);
-    Ok(Credentials::External(Box::new(External {
+    Ok(Holder::External(Box::new(External {
         subject: subject(what, file.credential_source)?,
         subject_token_type: file.subject_token_type,
         audience: file.audience,

@@ -118,6 +118,29 @@ async fn a_user_is_known_by_a_refresh_token() {
 }
 
 #[tokio::test]
+async fn use_is_counted_to_the_project_that_is_named() {
+    let endpoint = Endpoint::always(200, &granted("t")).await;
+    let file = |project: Value| {
+        json!({
+            "type": "authorized_user", "client_id": "id", "client_secret": "s",
+            "refresh_token": "r", "token_uri": endpoint.url, "quota_project_id": project,
+        })
+    };
+    let project = async |file: &Value, variables: &Variables| {
+        let token = fetch(&identity(Some(file)), variables).await;
+        token.map(|token| token.project.map(|name| name.to_str().unwrap().to_owned()))
+    };
+    let none = Variables::default();
+    let own = file(json!("own"));
+    assert_eq!(project(&own, &none).await, Ok(Some("own".to_owned())));
+    assert_eq!(project(&file(Value::Null), &none).await, Ok(None));
+    let set = variables([("GOOGLE_CLOUD_QUOTA_PROJECT", "set")]);
+    assert_eq!(project(&own, &set).await, Ok(Some("set".to_owned())));
+    let error = project(&file(json!("a\nb")), &none).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unusable);
+}
+
+#[tokio::test]
 async fn a_machine_has_the_token_of_its_account() {
     let endpoint = Endpoint::always(200, &granted("t")).await;
     let host = endpoint.url.trim_start_matches("http://");

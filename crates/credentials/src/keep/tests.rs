@@ -52,6 +52,33 @@ fn sent(credential: &Credential) -> Result<String, ErrorKind> {
 }
 
 #[tokio::test]
+async fn what_an_upstream_refuses_is_renewed_once() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let endpoint = Endpoint::start(move |_| {
+        let count = counted.fetch_add(1, Ordering::Relaxed);
+        (200, testing::granted(&format!("t{count}")))
+    })
+    .await;
+    let credential = Arc::new(Credential::new("p".into(), source(&endpoint)));
+    let (tasks, kept) = (Tasks::new(), Arc::clone(&credential));
+    let keeper = tasks.spawn("credential", async move { kept.keep(&client()).await });
+    credential.tried().await;
+    let first = credential.token().unwrap();
+    credential.refused(&first);
+    eventually("renewed", || {
+        sent(&credential) == Ok("Bearer t1".to_owned())
+    })
+    .await;
+    // One that is no longer at hand says nothing, and the new one has just been had.
+    credential.refused(&first);
+    credential.refused(&credential.token().unwrap());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    keeper.abort();
+}
+
+#[tokio::test]
 async fn what_comes_expired_is_a_failure() {
     let expired = "{\"access_token\":\"t\",\"expires_in\":\"0\"}";
     let endpoint = Endpoint::always(200, expired).await;

@@ -73,8 +73,10 @@ pub(crate) async fn until_begun(
             Err(Broken::Protocol)
         }
         (tap @ (Tap::Stream(_) | Tap::Translated(_)), _) => {
-            if let Tap::Translated(tap) = &tap {
-                translation::fit_head(head, tap.content_type());
+            match &tap {
+                Tap::Translated(tap) => translation::fit_head(head, tap.content_type()),
+                _ if pair.is_some() => translation::fit_head(head, llm::CONTENT_TYPE_EVENT_STREAM),
+                _ => {}
             }
             stream(tap, body, most_held(routed)).await
         }

@@ -196,7 +196,7 @@ async fn exchange_once(
         Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
         None => None,
     };
-    let pair = translated.as_ref().map(|request| request.pair);
+    let pair = translated.as_ref().and_then(|request| request.pair);
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
     let Some(mut request) = outbound::request(routed, candidate, token.as_deref(), translated)
@@ -217,6 +217,7 @@ async fn exchange_once(
         )
         .await
         .map_err(|error| Wrong::sending(&error))?;
+    note_refused(candidate, token.as_ref(), response.status());
     let (head, held) = judge(routed, candidate, pair, response).await?;
     Ok(Answered {
         head,
@@ -229,6 +230,16 @@ async fn exchange_once(
 fn token(candidate: &Candidate<'_>) -> Result<Option<Arc<Token>>, credentials::Error> {
     let credential = candidate.upstream.credential.as_ref();
     credential.map(|credential| credential.token()).transpose()
+}
+
+/// Has a token renewed that may have been revoked. AWS says so with 403, as if of a request that is
+/// not allowed.
+fn note_refused(candidate: &Candidate<'_>, token: Option<&Arc<Token>>, status: StatusCode) {
+    let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let credential = candidate.upstream.credential.as_ref();
+    if let (true, Some((credential, token))) = (is_refused, credential.zip(token)) {
+        credential.refused(token);
+    }
 }
 
 /// The request in the backend's dialect.

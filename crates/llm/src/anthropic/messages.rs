@@ -24,7 +24,7 @@ use crate::canonical::{Finish, Reasoning, ToolCall};
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, Value, object};
 
-pub(crate) use decode_request::{decode_counted, decode_request, effort, thinking};
+pub(crate) use decode_request::{decode_counted, decode_request, effort, thinking, tool_choice};
 pub(crate) use decode_response::decode_response;
 pub(crate) use decode_stream::StreamDecoder;
 pub(crate) use depth::{Depth, Sampling};

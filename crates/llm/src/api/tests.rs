@@ -227,6 +227,8 @@ fn of_a_query_only_the_apis_own_is_passed_on() {
     check(Api::CHAT_COMPLETIONS, "key=k", Some("key=k"));
     check(Api::MESSAGES, "beta=true", Some("beta=true"));
     check(Api::GENERATE_CONTENT, "key=k", None);
+    let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&x=1&x-amz-Credential=c&X%2DAmz-Signature=s";
+    check(Api::CONVERSE, signed, Some("x=1"));
     check(
         Api::GENERATE_CONTENT,
         "alt=sse&%6bey=k&access_token=t",

@@ -10,6 +10,9 @@ const LIST: &str = "/foundation-models";
 const CONVERSE: &str = "converse";
 const STREAM: &str = "converse-stream";
 
+const INVOKE: &str = "invoke";
+const INVOKE_STREAM: &str = "invoke-with-response-stream";
+
 const METHODS: [(&str, Operation); 3] = [
     (CONVERSE, Operation::ChatCompletions),
     (STREAM, Operation::ChatCompletions),
@@ -32,6 +35,11 @@ pub(crate) fn operation(path: &str) -> Option<Operation> {
 /// The path below a base path at which `model` answers.
 pub(crate) fn converse(model: &str, stream: bool) -> String {
     below(model, if stream { STREAM } else { CONVERSE })
+}
+
+/// The path below a base path at which `model` is asked in its maker's own way.
+pub(crate) fn invoke(model: &str, stream: bool) -> String {
+    below(model, if stream { INVOKE_STREAM } else { INVOKE })
 }
 
 /// The path below a base path for what `path` asks for, of `model` if it is another.

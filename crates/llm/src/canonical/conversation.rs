@@ -123,7 +123,7 @@ impl Takes {
             (Content::ToolResult(result), Role::User) => {
                 self.check_result(result, dropped).map(|()| true)
             }
-            (Content::ToolCall(call), Role::Assistant) if call.signature.is_none() => Ok(true),
+            (Content::ToolCall(call), Role::Assistant) if call.proof().is_none() => Ok(true),
             (Content::ToolCall(_), Role::Assistant) => Err(refusal(format!(
                 "has a call with a proof of reasoning of its own, which {whose} do not take"
             ))),

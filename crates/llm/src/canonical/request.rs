@@ -217,6 +217,13 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) signature: Option<Cow<'a, str>>,
 }
 
+impl ToolCall<'_> {
+    /// The proof. An empty one is none.
+    pub(crate) fn proof(&self) -> Option<&str> {
+        self.signature.as_deref().filter(|proof| !proof.is_empty())
+    }
+}
+
 /// What a call came to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ToolResult<'a> {

@@ -73,6 +73,7 @@ fn names_events_exceptions_and_errors() {
         encoded(Kind::Event, "messageStart", br#"{"role":"assistant"}"#),
         encoded(Kind::Exception, "throttlingException", b"{}"),
         error,
+        message(&[(":message-type", 7, b"\0\x05error")]),
     ];
     let messages = decode(&[&stream.concat()], 1000).expect("messages");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
@@ -83,7 +84,11 @@ fn names_events_exceptions_and_errors() {
     let expect = [
         ("messageStart", r#"{"role":"assistant"}"#),
         ("throttlingException", "{}"),
-        ("InternalFailure", r#"{"message":"a \"b\"\n"}"#),
+        (
+            "error",
+            r#"{"code":"InternalFailure","message":"a \"b\"\n"}"#,
+        ),
+        ("error", r#"{"code":null,"message":null}"#),
     ];
     assert_eq!(
         read,

@@ -11,7 +11,7 @@ fn lines(pieces: &[&[u8]], most: usize) -> Result<Vec<Frame>, BadFrame> {
         while let Some(frame) = decoder.next_frame()? {
             frames.push(frame);
         }
-        assert_eq!(decoder.consumed(), piece.len());
+        assert_eq!(decoder.consumed(), Some(piece.len()));
     }
     frames.extend(decoder.finish());
     let raw: Vec<&[u8]> = frames.iter().map(|frame| &**frame.raw()).collect();

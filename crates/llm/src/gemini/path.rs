@@ -67,6 +67,18 @@ pub(crate) fn embed(model: &str, several: bool) -> String {
     below(model, if several { EMBED_SEVERAL } else { EMBED })
 }
 
+/// The path below a base path at which Vertex AI serves a model of Anthropic's.
+pub(crate) fn raw_predict(model: &str, stream: bool) -> String {
+    let mut path = "/publishers/anthropic/models/".to_owned();
+    encode_segment(model, &mut path);
+    path.push_str(if stream {
+        ":streamRawPredict"
+    } else {
+        ":rawPredict"
+    });
+    path
+}
+
 /// The path below a base path for what `path` asks for, of `model` if it is another.
 pub(crate) fn resource(path: &str, model: Option<&str>) -> Cow<'static, str> {
     match (named(path), model_in_path(path)) {

@@ -2,7 +2,9 @@ use super::*;
 
 #[test]
 fn hosts_are_known_by_their_urls() {
-    let check = |url: &str, expect: &Quirks| assert_eq!(Quirks::of_url(url), expect, "{url}");
+    let check = |url: &str, expect: &Quirks| {
+        assert_eq!(Quirks::of_url(Dialect::OpenAi, url), expect, "{url}");
+    };
     check("https://api.openai.com/v1", &Quirks::OPENAI);
     check("https://API.OpenAI.com:443/v1", &Quirks::OPENAI);
     check("https://me.openai.azure.com/openai/v1", &Quirks::AZURE);
@@ -12,4 +14,23 @@ fn hosts_are_known_by_their_urls() {
     check("https://evil.test/api.openai.com", &Quirks::NONE);
     check("http://[::1]:8000/v1", &Quirks::NONE);
     check("", &Quirks::NONE);
+    check("https://aiplatform.googleapis.com/v1", &Quirks::NONE);
+}
+
+#[test]
+fn clouds_that_serve_anthropics_models_are_known_by_their_urls() {
+    let check = |url: &str, expect: &Quirks| {
+        assert_eq!(Quirks::of_url(Dialect::Anthropic, url), expect, "{url}");
+    };
+    check(
+        "https://aiplatform.googleapis.com/v1",
+        &Quirks::VERTEX_ANTHROPIC,
+    );
+    let regional = "https://europe-west1-aiplatform.googleapis.com/v1/projects/p";
+    check(regional, &Quirks::VERTEX_ANTHROPIC);
+    let bedrock = "https://bedrock-runtime.eu-west-1.amazonaws.com";
+    check(bedrock, &Quirks::BEDROCK_ANTHROPIC);
+    check("https://evilaiplatform.googleapis.com/v1", &Quirks::NONE);
+    check("https://api.anthropic.com/v1", &Quirks::NONE);
+    check("https://api.openai.com/v1", &Quirks::NONE);
 }

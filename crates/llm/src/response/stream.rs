@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::shape::Shape;
 use super::{UpstreamError, Usage};
 use crate::Api;
-use crate::frames::{BadFrame, Decoder, Frame};
+use crate::frames::{BadFrame, Decoder, Frame, Framing};
 use crate::scan::MAX_MODEL_BYTES;
 use crate::sse::DEFAULT_MAX_FRAME;
 
@@ -27,6 +27,8 @@ pub struct StreamOptions {
     /// Answers asked for (`n`); the stream is complete when each has its finish reason. 0
     /// counts as 1. Default 1.
     pub choices: u64,
+    /// How its events are told apart, where that is not the dialect's way. Default `None`.
+    pub framing: Option<Framing>,
     /// Bound of one event in bytes. Default [`DEFAULT_MAX_FRAME`].
     pub max_frame: usize,
 }
@@ -36,6 +38,7 @@ impl Default for StreamOptions {
         Self {
             drop_usage: false,
             choices: 1,
+            framing: None,
             max_frame: DEFAULT_MAX_FRAME,
         }
     }
@@ -106,10 +109,11 @@ impl StreamTap {
     /// Watches a stream of `api`.
     #[must_use]
     pub fn new(api: Api, options: StreamOptions) -> Self {
+        let framing = options.framing.unwrap_or(api.dialect.framing());
         Self {
             shape: Shape::of(api),
             options,
-            decoder: Decoder::new(api.dialect.framing(), options.max_frame),
+            decoder: Decoder::new(framing, options.max_frame),
             cut_in_crlf: false,
             begun: false,
             done: false,
@@ -130,7 +134,12 @@ impl StreamTap {
         let mut run = 0..0;
         self.decoder.push(chunk.clone());
         while let Some(frame) = self.decoder.next_frame()? {
-            let end = self.decoder.consumed();
+            let Some(end) = self.decoder.consumed() else {
+                if self.observe(&frame) {
+                    forward(frame.raw().clone(), out);
+                }
+                continue;
+            };
             let keep = self.observe(&frame) && !(self.cut_in_crlf && &**frame.raw() == b"\n");
             self.cut_in_crlf = !keep && frame.raw().ends_with(b"\r");
             let is_slice = frame.raw().len() == end - run.end;

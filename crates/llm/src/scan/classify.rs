@@ -261,6 +261,7 @@ impl Classifier {
             Role::Input => Some(Section::Input),
             Role::Prompt => Some(Section::Prompt),
             Role::Tools => Some(Section::Tools),
+            Role::Batch => Some(Section::Requests),
             _ => None,
         }
     }
@@ -303,7 +304,9 @@ impl Visitor for Classifier {
     fn text(&mut self, token: Token, piece: &[u8]) -> Result<(), ScanError> {
         if self.section().is_some() {
             self.prompt.text(piece);
-            return Ok(());
+            if !self.in_object() {
+                return Ok(());
+            }
         }
         match (self.depth, token) {
             (1, Token::Key) => self.key.push(piece),
@@ -317,7 +320,7 @@ impl Visitor for Classifier {
 
     fn skips(&self) -> bool {
         if self.section().is_some() {
-            return self.prompt.skips();
+            return self.prompt.skips() && !self.in_object();
         }
         self.depth > self.inner_depth().unwrap_or(1)
     }

@@ -72,6 +72,15 @@ pub(super) enum Section {
     Input,
     Prompt,
     Tools,
+    /// Requests of which each has content with parts.
+    Requests,
+}
+
+impl Section {
+    /// Whether its parts are those of Gemini's API.
+    const fn has_contents(self) -> bool {
+        matches!(self, Self::Contents | Self::Instruction | Self::Requests)
+    }
 }
 
 /// A container whose members have a meaning.
@@ -85,6 +94,8 @@ enum Place {
     Part,
     Prompts,
     Tools,
+    Requests,
+    Request,
 }
 
 /// What the value that begins is.
@@ -265,6 +276,7 @@ impl PromptReader {
                     Container(Place::Messages)
                 }
                 (Section::Tools, Token::Array) => Container(Place::Tools),
+                (Section::Requests, Token::Array) => Container(Place::Requests),
                 (Section::Prompt, Token::Array) => Container(Place::Prompts),
                 (Section::Prompt | Section::Input, Token::String) => Text,
                 _ => ignored,
@@ -278,12 +290,14 @@ impl PromptReader {
                 Container(Place::Parts)
             }
             (Place::Message, _) => self.in_message(token),
+            (Place::Requests, Token::Object) => Container(Place::Request),
+            (Place::Request, Token::Object) if self.key.as_bytes() == b"content" => {
+                Container(Place::Instruction)
+            }
             (Place::Parts, Token::Object) => Container(Place::Part),
             (Place::Parts | Place::Prompts, Token::String) => Text,
             (Place::Part, _) if section == Section::Input => self.in_item_part(token),
-            (Place::Part, _) if matches!(section, Section::Contents | Section::Instruction) => {
-                self.in_content_part(token)
-            }
+            (Place::Part, _) if section.has_contents() => self.in_content_part(token),
             (Place::Part, _) => self.in_part(token),
             (Place::Tools, _) => AsWhole(Whole::Tool),
             (Place::Prompts, Token::Number) => TokenId,
@@ -369,8 +383,8 @@ impl PromptReader {
 
     fn begin_section(&mut self, section: Section, token: Token, at: u64) {
         match (section, token) {
-            (Section::System | Section::Instruction, Token::Null) => {}
-            (Section::System | Section::Instruction, _) => self.begin_system(),
+            (Section::System | Section::Instruction | Section::Requests, Token::Null) => {}
+            (Section::System | Section::Instruction | Section::Requests, _) => self.begin_system(),
             // One text is what a message of the user would be.
             (Section::Input, Token::String) => {
                 self.enter_message(at);

@@ -38,6 +38,44 @@ fn refuses(body: &str, expect: &str) {
     assert_eq!(error.to_string(), expect, "{body}");
 }
 
+/// Texts to embed are read wherever they stand, and beside them what calls the model by its name.
+#[test]
+fn a_batch_of_embeddings_is_read() {
+    let schema = Schema::of(Api {
+        dialect: Dialect::Gemini,
+        operation: Operation::Embeddings,
+    });
+    let scan = |body: &str, digest| {
+        let options = ScanOptions {
+            digest,
+            ..ScanOptions::default()
+        };
+        let scan = |size| {
+            let mut scanner = Scanner::new(schema.expect("a body"), options);
+            let mut pieces = body.as_bytes().chunks(size);
+            pieces
+                .try_for_each(|piece| scanner.push(piece))
+                .expect("valid");
+            scanner.finish().expect("valid")
+        };
+        let whole = scan(body.len());
+        assert_eq!(format!("{whole:?}"), format!("{:?}", scan(1)));
+        whole
+    };
+    let one = r#"{"content":{"parts":[{"text":"abcd"},{"text":"ef"}]}}"#;
+    let batch = r#"{"requests":[
+        {"model":"models/m","title":"not read","content":{"parts":[{"text":"abcd"}],"role":"user"}},
+        {"content":{"parts":[{"text":"ef"},{"inlineData":{"data":"AAAA"}}]},"model":"m"}]}"#;
+    for digest in [false, true] {
+        assert_eq!(scan(one, digest).prompt_bytes, 6);
+        let batch = scan(batch, digest);
+        let medium = u64::from(crate::digest::MEDIUM_BYTES);
+        assert_eq!((batch.prompt_bytes, batch.media), (6 + medium, 1));
+        let names = batch.named_again.iter().map(|name| &*name.value);
+        assert_eq!(names.collect::<Vec<_>>(), ["models/m", "m"]);
+    }
+}
+
 #[test]
 fn a_request_is_understood() {
     let body = r#"{"model":"gpt-5","stream":true,"max_tokens":10,"max_completion_tokens":20,"n":2,

@@ -1,9 +1,11 @@
 //! Tokens of a whole request, for a client that asks and an upstream that cannot be asked.
 
-use crate::canonical::{Content, Message, Part, Request};
+use std::borrow::Cow;
+
+use crate::canonical::{Content, Media, Message, Part, Request, Source};
 use crate::translate::{Asked, Fault};
 use crate::wire::object;
-use crate::{Dialect, anthropic, bedrock, gemini};
+use crate::{Dialect, anthropic, base64, bedrock, gemini};
 
 use super::{Rate, Vocabulary};
 use crate::digest::MEDIUM_BYTES;
@@ -39,8 +41,31 @@ impl<'r> Counting<'r> {
         }
     }
 
-    fn medium(self) -> u64 {
+    /// A document that is text is read as that.
+    fn medium(self, media: &Media<'_>) -> u64 {
+        let is_text = |media_type: &str| media_type.starts_with("text/");
+        match &media.source {
+            Source::Text(text) => self.text(text),
+            Source::Base64 { media_type, data } if is_text(media_type) => {
+                let text = base64::text(&base64::standard(Cow::Borrowed(&**data)));
+                text.map_or_else(Self::unseen, |text| self.text(&text))
+            }
+            _ => Self::unseen(),
+        }
+    }
+
+    /// What a medium counts as into which nobody looks.
+    fn unseen() -> u64 {
         Rate::default().of_bytes(MEDIUM_BYTES.into())
+    }
+
+    /// Whether it counts at once: the first time, a vocabulary has to be loaded.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        match self {
+            Self::Vocabulary(vocabulary) => vocabulary.is_loaded(),
+            Self::Rate(_) => true,
+        }
     }
 }
 
@@ -96,12 +121,13 @@ fn of_message(message: &Message<'_>, counting: Counting<'_>) -> u64 {
 fn of_part(part: &Part<'_>, counting: Counting<'_>) -> u64 {
     match &part.content {
         Content::Text(text) | Content::Refusal(text) => counting.text(text),
-        Content::Media(_) => counting.medium(),
+        Content::Media(media) => counting.medium(media),
         Content::ToolCall(call) => counting.text(&call.name) + counting.text(&call.arguments),
         Content::ToolResult(result) => {
             let parts = result.parts.iter().map(|part| match &part.content {
                 Content::Text(text) => counting.text(text),
-                _ => counting.medium(),
+                Content::Media(media) => counting.medium(media),
+                _ => 0,
             });
             PER_MESSAGE + parts.sum::<u64>()
         }

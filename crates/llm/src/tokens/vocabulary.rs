@@ -1,6 +1,7 @@
 //! Vocabularies that are public, so that a model's tokens can be counted without it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use bpe_openai::Tokenizer;
 
@@ -53,10 +54,25 @@ impl Vocabulary {
         self.tokenizer().count(text) as u64
     }
 
+    /// Whether it has been loaded.
+    pub(super) fn is_loaded(self) -> bool {
+        self.shelf().get().is_some()
+    }
+
     fn tokenizer(self) -> &'static Tokenizer {
-        match self {
+        self.shelf().get_or_init(|| match self {
             Self::Cl100k => bpe_openai::cl100k_base(),
             Self::O200k => bpe_openai::o200k_base(),
+        })
+    }
+
+    /// Where it is kept once it is loaded.
+    fn shelf(self) -> &'static OnceLock<&'static Tokenizer> {
+        static CL100K: OnceLock<&Tokenizer> = OnceLock::new();
+        static O200K: OnceLock<&Tokenizer> = OnceLock::new();
+        match self {
+            Self::Cl100k => &CL100K,
+            Self::O200k => &O200K,
         }
     }
 }
@@ -104,5 +120,6 @@ mod tests {
         assert_eq!(Vocabulary::Cl100k.count(text), 9);
         assert_eq!(Vocabulary::O200k.count(text), 8);
         assert_eq!(Vocabulary::O200k.count(""), 0);
+        assert!(Vocabulary::Cl100k.is_loaded() && Vocabulary::O200k.is_loaded());
     }
 }

@@ -3,6 +3,7 @@
 use super::form::Form;
 use super::media::{self, FetchedMedia};
 use super::{Asked, Pair, TranslatedAnswer, TranslatedRequest, Unsaid, or_unsaid, rename};
+use crate::anthropic::venue::Venue;
 use crate::canonical::{Dropped, Request, tell_apart};
 use crate::wire::Fault;
 use crate::{Api, Dialect};
@@ -59,7 +60,13 @@ impl Conversation {
                     .encode_request(&request, pair.quirks, &mut dropped)
             });
         let body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
-        let resource = self.upstream.resource(&request);
+        let (resource, body) = match (self.upstream, pair.quirks.venue) {
+            (Form::AnthropicMessages, venue) if venue != Venue::Own => (
+                venue.messages(&request.model, request.stream),
+                venue.envelop(&body, None)?,
+            ),
+            (upstream, _) => (upstream.resource(&request), body),
+        };
         Ok(TranslatedRequest {
             query: self.upstream.query(&request),
             ..TranslatedRequest::new(pair, resource, body, dropped)

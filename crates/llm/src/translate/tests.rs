@@ -8,6 +8,7 @@ mod embedding;
 mod gemini;
 mod matrix;
 mod media;
+mod proofs;
 mod ranking;
 mod responses;
 
@@ -23,14 +24,17 @@ fn unsaid() -> Unsaid {
 }
 
 fn pair(client: Api, dialect: Dialect) -> Pair {
-    match Way::of(client, dialect) {
+    match Way::of(client, dialect, &Quirks::NONE) {
         Some(Way::Translated(pair)) => pair,
         other => panic!("{other:?}"),
     }
 }
 
 fn conversation(client: Form, upstream: Form) -> Pair {
-    Pair::new(Exchange::Conversation(Conversation { client, upstream }))
+    Pair {
+        exchange: Exchange::Conversation(Conversation { client, upstream }),
+        quirks: &Quirks::NONE,
+    }
 }
 
 fn translator(pair: Pair, query: Option<&str>, usage: bool) -> StreamTranslator {
@@ -52,6 +56,20 @@ fn refused(client: Api, to: Dialect, body: &Value) -> String {
     let body = body.to_string();
     let fault = between.request(Asked::default(), body.as_bytes(), None);
     fault.unwrap_err().field
+}
+
+#[test]
+fn a_model_does_not_lead_to_other_paths() {
+    for dialect in [Dialect::Gemini, Dialect::Bedrock, Dialect::Anthropic] {
+        for model in ["..", "a/../../b", "."] {
+            let body = json!({"model": model, "messages": [{"role": "user", "content": "a"}]});
+            assert_eq!(
+                refused(CHAT, dialect, &body),
+                "model",
+                "{dialect:?}: {model}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -86,11 +86,21 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// How what nobody has taken is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// A request may mean something by it.
+    Refused,
+    /// An answer has more to say with every version of its API.
+    PassedOver,
+}
+
 /// A value as it is written, and where.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a, 'p> {
     raw: &'a str,
     path: Path<'p>,
+    unknown: Unknown,
 }
 
 impl<'a> Value<'a, 'static> {
@@ -103,9 +113,22 @@ impl<'a> Value<'a, 'static> {
             Ok(raw) => Ok(Self {
                 raw: raw.get(),
                 path: Path::Root,
+                unknown: Unknown::Refused,
             }),
             Err(error) => Err(Fault::new("", format!("is not JSON: {error}"))),
         }
+    }
+
+    /// The value of a whole answer, or of an event of one: fields that are not known are passed over
+    /// in all of it.
+    ///
+    /// # Errors
+    /// If it is not one JSON document.
+    pub(crate) fn answer(text: &'a [u8]) -> Result<Self, Fault> {
+        Ok(Self {
+            unknown: Unknown::PassedOver,
+            ..Self::document(text)?
+        })
     }
 }
 
@@ -192,19 +215,18 @@ impl<'a, 'p> Value<'a, 'p> {
             return Ok(count);
         }
         let number: f64 = self.parse("a whole number that is not negative")?;
-        if number >= 0.0 && number.fract() == 0.0 && number < 9e15 {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole, not negative, below 2^53"
-            )]
-            return Ok(number as u64);
-        }
-        Err(self.fault("must be a whole number that is not negative"))
+        whole(number)
+            .and_then(|number| u64::try_from(number).ok())
+            .ok_or_else(|| self.fault("must be a whole number that is not negative"))
     }
 
+    /// A whole number; a float without a fraction is one.
     pub(crate) fn integer(self) -> Result<i64, Fault> {
-        self.parse("a whole number")
+        if let Ok(integer) = serde_json::from_str(self.raw) {
+            return Ok(integer);
+        }
+        let number: f64 = self.parse("a whole number")?;
+        whole(number).ok_or_else(|| self.fault("must be a whole number"))
     }
 
     /// The text of an object, opaque.
@@ -222,6 +244,7 @@ impl<'a, 'p> Value<'a, 'p> {
         Ok(Object {
             fields: fields.0,
             path: self.path,
+            unknown: self.unknown,
         })
     }
 
@@ -235,6 +258,7 @@ impl<'a, 'p> Value<'a, 'p> {
             read(Value {
                 raw: raw.get(),
                 path: Path::Index(&self.path, index),
+                unknown: self.unknown,
             })
         })
     }
@@ -253,11 +277,21 @@ impl<'a, 'p> Value<'a, 'p> {
     }
 }
 
+/// The number, if it is whole and as exact as a float can be.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and less than 2^53 from zero"
+    )]
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+}
+
 /// The fields of an object, of which some have been taken.
 #[derive(Debug)]
 pub(crate) struct Object<'a, 'p> {
     fields: SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>,
     path: Path<'p>,
+    unknown: Unknown,
 }
 
 impl<'a, 'p> Object<'a, 'p> {
@@ -310,6 +344,7 @@ impl<'a, 'p> Object<'a, 'p> {
             read(Value {
                 raw: raw.get(),
                 path: Path::Field(&self.path, name),
+                unknown: self.unknown,
             })
         })
         .transpose()
@@ -354,11 +389,14 @@ impl<'a, 'p> Object<'a, 'p> {
         fields.filter(|(_, raw)| *raw != "null")
     }
 
-    /// Refuses what nobody has taken.
+    /// Refuses what nobody has taken, unless it stands in an answer.
     ///
     /// # Errors
     /// The first such field.
     pub(crate) fn finish(self) -> Result<(), Fault> {
+        if self.unknown == Unknown::PassedOver {
+            return Ok(());
+        }
         let path = self.path;
         match self.rest().next() {
             None => Ok(()),

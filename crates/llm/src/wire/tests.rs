@@ -117,3 +117,31 @@ fn faults_repeat_no_long_values() {
     dropped.add(long);
     assert!(dropped.fields()[0].len() <= 210);
 }
+
+#[test]
+fn answers_may_say_more_than_is_known() {
+    let text = br#"{"known": [{"later": 1}], "later": 1}"#;
+    let read = |value: Value<'_, '_>| {
+        let mut object = value.object()?;
+        object.take("known", |list| list.each(|item| item.object()?.finish()))?;
+        object.finish()
+    };
+    assert_eq!(Value::answer(text).and_then(read), Ok(()));
+    let fault = Value::document(text).and_then(read).unwrap_err();
+    assert_eq!(fault.field, "known[0].later");
+}
+
+#[test]
+fn a_float_without_a_fraction_is_whole() {
+    let integer = |text: &str| Value::document(text.as_bytes()).unwrap().integer().ok();
+    assert_eq!(integer("7.0"), Some(7));
+    assert_eq!(integer("-7e2"), Some(-700));
+    assert_eq!(integer("9223372036854775807"), Some(i64::MAX));
+    let count = |text: &str| Value::document(text.as_bytes()).unwrap().count().ok();
+    assert_eq!(count("7.0"), Some(7));
+    assert_eq!(count("18446744073709551615"), Some(u64::MAX));
+    for text in ["7.5", "1e300", "\"7\"", "null"] {
+        assert_eq!((integer(text), count(text)), (None, None), "{text}");
+    }
+    assert_eq!(count("-7.0"), None);
+}

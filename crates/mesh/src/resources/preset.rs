@@ -57,6 +57,15 @@ pub enum Preset {
     Bedrock,
     /// Cohere, at `https://api.cohere.com/v2`, by the key in `CO_API_KEY`.
     Cohere,
+    /// Anthropic's models at Google's Vertex AI, at the `baseUrl` of a project, such as
+    /// `https://europe-west1-aiplatform.googleapis.com/v1/projects/PROJECT/locations/europe-west1`, by
+    /// the identity in `auth.google`.
+    #[serde(rename = "vertex-anthropic")]
+    VertexAnthropic,
+    /// Anthropic's models at Amazon Bedrock in Anthropic's own API, at the `baseUrl` of a region or in
+    /// the region of `auth.aws`, by the key in `AWS_BEARER_TOKEN_BEDROCK`.
+    #[serde(rename = "bedrock-anthropic")]
+    BedrockAnthropic,
 }
 
 /// What is known of a provider.
@@ -77,7 +86,7 @@ struct Facts {
 impl Preset {
     /// All, in order of precedence as the provider of models that no other claims. Anthropic serves
     /// none but its own, and many have its key set for other programs.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Openai,
         Self::Openrouter,
         Self::Groq,
@@ -98,6 +107,8 @@ impl Preset {
         Self::Ollama,
         Self::Bedrock,
         Self::Cohere,
+        Self::VertexAnthropic,
+        Self::BedrockAnthropic,
     ];
 
     /// Its name, as it is written in a configuration.
@@ -136,6 +147,8 @@ impl Preset {
             Self::Openai => &Quirks::OPENAI,
             Self::Azure => &Quirks::AZURE,
             Self::Mistral => &Quirks::MISTRAL,
+            Self::VertexAnthropic => &Quirks::VERTEX_ANTHROPIC,
+            Self::BedrockAnthropic => &Quirks::BEDROCK_ANTHROPIC,
             _ => &Quirks::NONE,
         }
     }
@@ -273,6 +286,22 @@ impl Preset {
                     "rerank-",
                 ],
                 is_served_by_key: true,
+            },
+            Self::VertexAnthropic => Facts {
+                name: "vertex-anthropic",
+                base_url: None,
+                key: None,
+                dialect: ProviderDialect::Anthropic,
+                prefixes: &[],
+                is_served_by_key: false,
+            },
+            Self::BedrockAnthropic => Facts {
+                name: "bedrock-anthropic",
+                base_url: None,
+                key: Some("AWS_BEARER_TOKEN_BEDROCK"),
+                dialect: ProviderDialect::Anthropic,
+                prefixes: &[],
+                is_served_by_key: false,
             },
             Self::Bedrock => Facts {
                 name: "bedrock",

@@ -81,7 +81,8 @@ impl ProviderSpec {
     fn regional_url(&self) -> Option<Cow<'_, str>> {
         let aws = self.auth.as_ref()?.aws.as_ref()?;
         let region = aws.region.as_deref()?;
-        let is_bedrock = self.dialect() == ProviderDialect::Bedrock;
+        let is_bedrock = self.dialect() == ProviderDialect::Bedrock
+            || self.preset == Some(Preset::BedrockAnthropic);
         is_bedrock.then(|| format!("https://bedrock-runtime.{region}.amazonaws.com").into())
     }
 

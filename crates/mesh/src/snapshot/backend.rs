@@ -12,8 +12,8 @@ use llm::{Dialect, KeyHeader, Quirks};
 
 use crate::resources::{
     ConnectionPool, Dns, Header, HealthCheck, LoadBalancer, OutlierDetection, PoolDialect,
-    PoolSpec, Protocol, ProviderDialect, ProviderSpec, RetryBudget, Secret, SecretRef, Secrets,
-    UpstreamTls,
+    PoolSpec, Preset, Protocol, ProviderDialect, ProviderSpec, RetryBudget, Secret, SecretRef,
+    Secrets, UpstreamTls,
 };
 
 use super::auth::{self, Auth};
@@ -128,7 +128,7 @@ pub(super) fn compile_provider(
         ProviderDialect::Cohere => Dialect::Cohere,
     };
     check_preset(faults, spec);
-    let quirks = quirks_of(spec);
+    let quirks = quirks_of(spec, dialect);
     let key = quirks.key_header.unwrap_or(dialect.key_header());
     let api_key = spec.api_key();
     let credential = credential(faults, key, api_key.as_ref(), place.secrets);
@@ -146,7 +146,7 @@ pub(super) fn compile_provider(
     );
     let url = match spec.base_url() {
         Some(url) => syntax::base_url(&url),
-        None => Err(missing_url(dialect)),
+        None => Err(missing_url(spec)),
     };
     let url = faults.take("baseUrl", url)?;
     let tls = tls(faults, spec.tls.as_ref());
@@ -230,9 +230,13 @@ pub(super) fn compile_pool(
     })
 }
 
-const fn missing_url(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Bedrock => {
+fn missing_url(spec: &ProviderSpec) -> &'static str {
+    match (spec.dialect(), spec.preset) {
+        (_, Some(Preset::VertexAnthropic)) => {
+            "`baseUrl` is missing: give that of your project, such as \
+             `https://europe-west1-aiplatform.googleapis.com/v1/projects/PROJECT/locations/europe-west1`"
+        }
+        (ProviderDialect::Bedrock, _) | (_, Some(Preset::BedrockAnthropic)) => {
             "`baseUrl` is missing: give that of your region, such as \
              `https://bedrock-runtime.eu-west-1.amazonaws.com`, or the region in `auth.aws.region`"
         }
@@ -258,10 +262,10 @@ fn check_preset(faults: &mut Faults<'_>, spec: &ProviderSpec) {
 }
 
 /// Those of the preset, wherever it is reached, else of the host.
-fn quirks_of(spec: &ProviderSpec) -> &'static Quirks {
+fn quirks_of(spec: &ProviderSpec, dialect: Dialect) -> &'static Quirks {
     match spec.preset {
         Some(preset) => preset.quirks(),
-        None => Quirks::of_url(&spec.base_url().unwrap_or_default()),
+        None => Quirks::of_url(dialect, &spec.base_url().unwrap_or_default()),
     }
 }
 

@@ -154,6 +154,33 @@ async fn a_google_token_reaches_its_provider_renewed_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_its_upstream_refuses_is_renewed_ahead_of_its_end() {
+    let endpoint = token_endpoint(|n| granted(&format!("token-{n}"), 3600)).await;
+    let upstream = Upstream::start(|request| match &*authorization(request) {
+        "Bearer token-0" => answer("401 Unauthorized", "application/json", "{}"),
+        _ => completion("m"),
+    })
+    .await;
+    let mut credentials: Value = serde_json::from_str(&user(&endpoint)).unwrap();
+    credentials["quota_project_id"] = json!("counted-to");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("user.json");
+    std::fs::write(&file, credentials.to_string()).unwrap();
+    let google = google(&format!("${{file:{}}}", file.display()));
+    let provider = provider("vertex", &upstream, &google);
+    let gateway = Gateway::start(&format!("{LISTENER}providers:\n{provider}")).await;
+    assert_eq!(ask(&gateway, "vertex").await.status, 401);
+    eventually("renewed", || async {
+        ask(&gateway, "vertex").await.status == 200
+    })
+    .await;
+    let request = upstream.requests().pop().unwrap();
+    assert_eq!(authorization(&request), "Bearer token-1");
+    let project = request.header("x-goog-user-project");
+    assert_eq!(project.as_deref(), Some("counted-to"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_azure_identity_is_that_of_the_environment() {
     let endpoint = token_endpoint(|_| granted("entra", 3600)).await;
     let upstream = Upstream::always(completion("m")).await;

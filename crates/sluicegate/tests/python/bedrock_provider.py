@@ -234,7 +234,7 @@ class BedrockProvider(Provider):
         for block in messages[-1]["content"]:
             result = block["toolResult"]
             call = calls[result["toolUseId"]]
-            content = "".join(part["text"] for part in result["content"])
+            content = "".join(part.get("text", "") for part in result["content"])
             arguments = ",".join(map(str, call["input"].values()))
             mark = "!" if result.get("status") == "error" else ""
             told.append(f"{call['name']}({arguments})={mark}{content}")

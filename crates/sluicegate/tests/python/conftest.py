@@ -16,6 +16,13 @@ pytest.register_assert_rewrite("asking", "lifecycle")
 from anthropic_provider import AnthropicProvider  # noqa: E402
 from azure_provider import DEPLOYMENTS, AzureProvider  # noqa: E402
 from bedrock_provider import BedrockProvider  # noqa: E402
+from claude_providers import (  # noqa: E402
+    AT_BEDROCK,
+    AT_VERTEX,
+    PROJECT,
+    BedrockClaudeProvider,
+    VertexProvider,
+)
 from cohere_provider import CohereProvider  # noqa: E402
 from gemini_provider import GeminiProvider  # noqa: E402
 from media_provider import MediaProvider  # noqa: E402
@@ -91,6 +98,7 @@ def mesh(tmp_path_factory):
         anthropic=AnthropicProvider(),
         azure=AzureProvider(),
         bedrock=BedrockProvider(),
+        bedrock_claude=BedrockClaudeProvider(),
         cohere=CohereProvider(),
         gemini=GeminiProvider(),
         media=MediaProvider(),
@@ -98,6 +106,7 @@ def mesh(tmp_path_factory):
         ollama=OllamaProvider(),
         openai=OpenAiProvider(),
         responses=ResponsesProvider(),
+        vertex=VertexProvider(),
     )
     # `llama` is quick and has two replicas; `slow` runs in real time, so that a stream can be left
     # in the middle; `flaky` is the one that gets faults.
@@ -149,6 +158,20 @@ def mesh(tmp_path_factory):
                         models=["command-a", "embed-v4", "rerank-v4"],
                     ),
                     other(
+                        "vertex",
+                        providers.vertex.port,
+                        key,
+                        base=PROJECT,
+                        preset="vertex-anthropic",
+                    ),
+                    other(
+                        "bedrock-claude",
+                        providers.bedrock_claude.port,
+                        key,
+                        base="",
+                        preset="bedrock-anthropic",
+                    ),
+                    other(
                         "azure",
                         providers.azure.port,
                         key,
@@ -159,6 +182,8 @@ def mesh(tmp_path_factory):
                 ],
                 "routes": [
                     renamed("gpt-image", "gpt-image-theirs"),
+                    renamed("claude-vertex", AT_VERTEX, "vertex"),
+                    renamed("claude-bedrock", AT_BEDROCK, "bedrock-claude"),
                     renamed("whisper", "whisper-1"),
                     renamed("tts", "tts"),
                     renamed("gemini-3-pro", "gemini-3-pro", "gemini"),

@@ -43,6 +43,8 @@ class Provider:
     STREAM_TYPE = "text/event-stream; charset=utf-8"
 
     def __init__(self):
+        # Bytes that are written at once, for tests that want events cut or joined; `None`: an event.
+        self.piece: "int | None" = None
         # What was taken, for tests that want to see what has come of their request.
         self.taken: list[SimpleNamespace] = []
         self.server = Server(("127.0.0.1", 0), self._handler())
@@ -118,13 +120,15 @@ class Provider:
                 self.send_header("content-type", kind)
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
-                for event in events:
-                    if event is BREAK:
-                        self.close_connection = True
-                        return
-                    (raw,) = written([event])
+                whole = written(events)
+                if provider.piece:
+                    whole = split(b"".join(whole), provider.piece)
+                for raw in whole:
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
                     self.wfile.flush()
+                if events and events[-1] is BREAK:
+                    self.close_connection = True
+                    return
                 self.wfile.write(b"0\r\n\r\n")
 
             def log_message(self, *arguments):
@@ -139,6 +143,10 @@ def written(answer: "dict | list") -> list[bytes]:
         return [json.dumps(answer).encode()]
     events = [event for event in answer if event is not BREAK]
     return [event if isinstance(event, bytes) else event.encode() for event in events]
+
+
+def split(raw: bytes, size: int) -> list[bytes]:
+    return [raw[start : start + size] for start in range(0, len(raw), size)]
 
 
 def script(texts: list[str]) -> str:

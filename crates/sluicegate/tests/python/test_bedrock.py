@@ -272,7 +272,7 @@ class TestClient:
         def line():
             lines = map(json.loads, mesh.access_log.read_text().splitlines())
             found = [entry for entry in lines if entry.get("dialect") == "bedrock"]
-            return found and found[-1]
+            return found and found[-1].get("stream") and found[-1]
 
         entry = eventually(line)
         assert (entry["input_tokens"], entry["output_tokens"]) == (21, 13)

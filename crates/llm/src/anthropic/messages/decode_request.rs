@@ -332,7 +332,9 @@ fn tool<'a>(value: Value<'a, '_>) -> Result<Tool<'a>, Fault> {
 }
 
 /// The choice, and whether several calls are allowed.
-fn tool_choice<'a>(value: Value<'a, '_>) -> Result<(ToolChoice<'a>, Option<bool>), Fault> {
+pub(crate) fn tool_choice<'a>(
+    value: Value<'a, '_>,
+) -> Result<(ToolChoice<'a>, Option<bool>), Fault> {
     let mut object = value.object()?;
     let kind = object.require_text("type")?;
     let choice = match &*kind {

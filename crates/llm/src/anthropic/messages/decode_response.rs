@@ -13,7 +13,7 @@ use super::{Figures, finish};
 /// # Errors
 /// If it is none.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut object = Value::document(body)?.object()?;
+    let mut object = Value::answer(body)?.object()?;
     let mut parts = Vec::new();
     object.require("content", |content| {
         content.each(|value| {

@@ -47,7 +47,7 @@ impl StreamDecoder {
         if self.ended || data.trim_ascii().is_empty() {
             return Ok(());
         }
-        let mut object = Value::document(data)?.object()?;
+        let mut object = Value::answer(data)?.object()?;
         let kind = object.text("type")?;
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
         match kind.as_deref().or(name).unwrap_or_default() {

@@ -228,6 +228,7 @@ const fn effort_of(budget: u64) -> Effort {
 }
 
 /// How the next token is chosen.
+#[derive(Default)]
 pub(crate) struct Sampling {
     pub(crate) temperature: Option<f64>,
     pub(crate) top_p: Option<f64>,
@@ -240,11 +241,7 @@ impl Sampling {
     pub(crate) fn of(request: &Request<'_>, depth: &Depth, dropped: &mut Dropped) -> Self {
         let thinks = depth.thinks();
         let takes_none = depth.generation == Generation::Adaptive;
-        let mut sampling = Self {
-            temperature: None,
-            top_p: None,
-            top_k: None,
-        };
+        let mut sampling = Self::default();
         if let Some(temperature) = &request.temperature {
             let value = temperature.value.clamp(0.0, 1.0);
             if value != temperature.value || ((thinks || takes_none) && value < 1.0) {

@@ -1,8 +1,10 @@
 //! Reading a request.
 
+mod additional;
+
 use std::borrow::Cow;
 
-use crate::anthropic::messages::{effort, thinking};
+use crate::anthropic::messages::effort;
 use crate::canonical::{
     Cache, Content, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -10,6 +12,7 @@ use crate::canonical::{
 use crate::wire::{Fault, Object, Value};
 
 use super::media_type_of;
+use additional::additional;
 
 /// Fields that nobody reads, each with its name and its value: hints, all of them.
 type Rest<'a> = Vec<(Cow<'a, str>, &'a str)>;
@@ -432,31 +435,5 @@ fn tier<'a>(object: &mut Object<'a, '_>, request: &mut Request<'a>) -> Result<()
     request.service_tier = given(object, "serviceTier", "serviceTier", kind)?;
     let pairs = |pairs: Value<'a, '_>| pairs.opaque_object();
     request.metadata = given(object, "requestMetadata", "requestMetadata", pairs)?;
-    Ok(())
-}
-
-/// What each maker's models are told in their own way.
-fn additional<'a>(object: &mut Object<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
-    const NAME: &str = "additionalModelRequestFields";
-    object.take(NAME, |fields| {
-        let mut fields = fields.object()?;
-        let o = &mut fields;
-        let count = |v: Value<'a, '_>| v.count();
-        request.top_k = given(o, "top_k", "additionalModelRequestFields.top_k", count)?;
-        let Request { rest, .. } = request;
-        let field = "additionalModelRequestFields.thinking";
-        let mode = given(o, "thinking", field, |value| thinking(value, rest))?;
-        let field = "additionalModelRequestFields.reasoning_effort";
-        let effort = |value: Value<'a, '_>| effort(value).map(Thinking::Effort);
-        let effort = given(o, "reasoning_effort", field, effort)?;
-        // A degree says more than that the model is to think as it finds right.
-        let vague = mode.is_none_or(|mode| mode.value == Thinking::Adaptive);
-        request.thinking = match request.thinking.take() {
-            Some(degree) if vague => Some(degree),
-            _ => mode.or(effort),
-        };
-        set_aside(fields, NAME, rest);
-        Ok(())
-    })?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{finish, usage};
 /// # Errors
 /// If it is none.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut object = Value::document(body)?.object()?;
+    let mut object = Value::answer(body)?.object()?;
     let mut parts = Vec::new();
     object.require("output", |output| {
         output.object()?.require("message", |message| {

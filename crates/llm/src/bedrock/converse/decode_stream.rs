@@ -1,7 +1,9 @@
 //! Reading a stream.
 
+use crate::base64;
 use crate::bedrock::status_of;
 use crate::canonical::{Delta, Event, Opening};
+use crate::event_stream::ERROR;
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Object, Value};
 
@@ -9,6 +11,9 @@ use super::{finish, usage};
 
 /// Blocks that are open at once, at most: a bound of memory. The API has one at a time.
 const MAX_OPEN: usize = 128;
+
+/// Bytes of thoughts that are for the provider alone, in one block at most.
+const MAX_REDACTED: usize = 1 << 20;
 
 type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 
@@ -27,13 +32,15 @@ pub(crate) struct StreamDecoder {
 }
 
 /// A block that has begun and not stopped.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Block {
     index: u64,
     /// `None` of a block that is passed over.
     part: Option<u32>,
     /// A call that has no arguments yet.
     lacks_arguments: bool,
+    /// Thoughts for the provider alone, which come in pieces and are told at once.
+    redacted: Vec<u8>,
 }
 
 impl StreamDecoder {
@@ -60,7 +67,7 @@ impl StreamDecoder {
         }
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
         let name = name.unwrap_or_default();
-        let mut object = Value::document(data)?.object()?;
+        let mut object = Value::answer(data)?.object()?;
         match name {
             "messageStart" => self.start(emit),
             "contentBlockStart" => self.open(&mut object, emit)?,
@@ -71,6 +78,7 @@ impl StreamDecoder {
             }
             "messageStop" => self.stop(&mut object, emit)?,
             "metadata" => self.metadata(&mut object, emit)?,
+            ERROR => self.failure(&mut object, emit)?,
             _ => return self.exception(name, &mut object, emit),
         }
         Ok(())
@@ -95,20 +103,21 @@ impl StreamDecoder {
         }
     }
 
+    /// Only calls say what they are. What anything else is shows what is said in it.
     fn open(&mut self, object: &mut Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
         let index = object.require("contentBlockIndex", |v| v.count())?;
-        object.require("start", |start| {
-            let mut start = start.object()?;
-            let call = start.take("toolUse", |call| {
+        object.take("start", |start| {
+            start.object()?.take("toolUse", |call| {
                 let mut call = call.object()?;
                 // One that runs at the provider is none of the client's.
                 let own = !call.has("type");
                 let id = call.require_text("toolUseId")?;
                 let name = call.require_text("name")?;
-                Ok(own.then_some(Opening::ToolCall { id, name }))
-            })?;
-            self.begin(index, call.flatten(), emit)
-        })
+                let opening = own.then_some(Opening::ToolCall { id, name });
+                self.begin(index, opening, emit)
+            })
+        })?;
+        Ok(())
     }
 
     /// A block begins; it is passed over where it is of no kind that is known.
@@ -127,6 +136,7 @@ impl StreamDecoder {
             index,
             part,
             lacks_arguments: matches!(opening, Some(Opening::ToolCall { .. })),
+            redacted: Vec::new(),
         });
         if let (Some(opening), Some(part)) = (opening, part) {
             self.parts += 1;
@@ -165,9 +175,9 @@ impl StreamDecoder {
         emit: Emit<'_>,
     ) -> Result<(), Fault> {
         if let Some(data) = thought.text("redactedContent")? {
-            return match self.open.iter().any(|block| block.index == index) {
-                true => Ok(()),
-                false => self.begin(index, Some(Opening::Redacted(data)), emit),
+            return match self.within {
+                true => self.begin(index, Some(Opening::Redacted(data)), emit),
+                false => self.conceal(index, &data, emit),
             };
         }
         let opening = Some(Opening::Reasoning);
@@ -178,6 +188,23 @@ impl StreamDecoder {
             Some(proof) => self.say(index, opening, Delta::Signature(proof), emit),
             None => Ok(()),
         }
+    }
+
+    /// Keeps a piece of what is readable for the provider alone until its block is complete.
+    fn conceal(&mut self, index: u64, data: &str, emit: Emit<'_>) -> Result<(), Fault> {
+        const FIELD: &str = "delta.reasoningContent.redactedContent";
+        let piece = base64::bytes(data).ok_or_else(|| Fault::new(FIELD, "is not base64"))?;
+        if !self.open.iter().any(|block| block.index == index) {
+            self.begin(index, None, emit)?;
+        }
+        let mut blocks = self.open.iter_mut();
+        if let Some(block) = blocks.find(|block| block.index == index) {
+            if block.redacted.len() + piece.len() > MAX_REDACTED {
+                return Err(Fault::new(FIELD, "is too long"));
+            }
+            block.redacted.extend(piece);
+        }
+        Ok(())
     }
 
     /// Something is said in a block, which begins as `opening` if it has not.
@@ -215,26 +242,43 @@ impl StreamDecoder {
         Ok(())
     }
 
-    /// Closes blocks. A call without arguments streams none, where others say `{}`.
     fn close(&mut self, which: impl Fn(&Block) -> bool, emit: Emit<'_>) {
-        let choice = 0;
-        self.open.retain(|block| {
-            if !which(block) {
-                return true;
+        let mut open = std::mem::take(&mut self.open);
+        open.retain(|block| {
+            let stays = !which(block);
+            if !stays {
+                self.complete(block, emit);
             }
-            if let Some(part) = block.part {
-                if block.lacks_arguments {
-                    let delta = Delta::Arguments("{}".into());
-                    emit(Event::Delta {
-                        choice,
-                        part,
-                        delta,
-                    });
-                }
-                emit(Event::Close { choice, part });
-            }
-            false
+            stays
         });
+        self.open = open;
+    }
+
+    /// A block is complete. A call without arguments streams none, where others say `{}`.
+    fn complete(&mut self, block: &Block, emit: Emit<'_>) {
+        let choice = 0;
+        if let Some(part) = block.part {
+            if block.lacks_arguments {
+                let delta = Delta::Arguments("{}".into());
+                emit(Event::Delta {
+                    choice,
+                    part,
+                    delta,
+                });
+            }
+            emit(Event::Close { choice, part });
+        }
+        if !block.redacted.is_empty() {
+            let part = self.parts;
+            self.parts += 1;
+            let data = base64::encode(&block.redacted).into();
+            emit(Event::Open {
+                choice,
+                part,
+                opening: Opening::Redacted(data),
+            });
+            emit(Event::Close { choice, part });
+        }
     }
 
     fn stop(&mut self, object: &mut Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
@@ -267,15 +311,29 @@ impl StreamDecoder {
         object: &mut Object<'_, '_>,
         emit: Emit<'_>,
     ) -> Result<(), Fault> {
-        let status = status_of(name);
-        if status.is_none() && !name.to_ascii_lowercase().ends_with("exception") {
-            return Ok(());
+        if status_of(name).is_some() || name.to_ascii_lowercase().ends_with("exception") {
+            self.fail(Some(name), object, emit)?;
         }
+        Ok(())
+    }
+
+    /// The connection has failed, not the model: the code is none of this API's.
+    fn failure(&mut self, object: &mut Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
+        let code = object.text("code")?;
+        self.fail(code.as_deref(), object, emit)
+    }
+
+    fn fail(
+        &mut self,
+        name: Option<&str>,
+        object: &mut Object<'_, '_>,
+        emit: Emit<'_>,
+    ) -> Result<(), Fault> {
         self.ended = true;
         let message = object.text("message")?.unwrap_or_default();
         emit(Event::Error(UpstreamError {
-            status,
-            kind: Some(name.to_owned()),
+            status: name.and_then(status_of),
+            kind: name.map(str::to_owned),
             message: message.into_owned(),
             ..UpstreamError::default()
         }));

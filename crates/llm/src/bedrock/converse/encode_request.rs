@@ -6,7 +6,7 @@
 mod extras;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -169,7 +169,10 @@ fn metadata<'r>(request: &'r Request<'_>, dropped: &mut Dropped) -> Option<&'r s
     let metadata: &Given<_> = request.metadata.as_ref()?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || " :_@$#=/+,-.".contains(c);
     let fits = |text: &str| text.len() <= 256 && text.chars().all(is_plain);
-    let pairs = serde_json::from_str::<std::collections::BTreeMap<String, String>>(&metadata.value);
+    let pairs = serde_json::from_str::<BTreeMap<String, String>>(&metadata.value);
+    if pairs.as_ref().is_ok_and(BTreeMap::is_empty) {
+        return None;
+    }
     let all_fit = pairs.is_ok_and(|pairs| {
         let mut all = pairs.iter();
         pairs.len() <= 16 && all.all(|(name, value)| !name.is_empty() && fits(name) && fits(value))
@@ -411,16 +414,13 @@ fn format_of_source(media: &Media<'_>) -> Option<&'static str> {
 }
 
 /// The id of a call with the characters that the API takes, and no more of them. It only links a
-/// result to its call.
+/// result to its call; two that differ stay two.
 fn identifier(id: &str) -> Cow<'_, str> {
-    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if id.len() <= MAX_ID && id.chars().all(is_taken) {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+    if (1..=MAX_ID).contains(&id.len()) && id.chars().all(is_taken) {
         return Cow::Borrowed(id);
     }
     let plain = id.chars().map(|c| if is_taken(c) { c } else { '_' });
-    if id.len() <= MAX_ID {
-        return plain.collect();
-    }
     let start: String = plain.take(MAX_ID - 17).collect();
     Cow::Owned(format!("{start}_{:016x}", xxh3_64(id.as_bytes())))
 }

@@ -1,9 +1,12 @@
+mod additional;
+mod streams;
+
 use std::borrow::Cow;
 
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::canonical::{Content, Dropped, Given, Media, Part, Request, Source, Thinking};
+use crate::canonical::{Content, Dropped, Effort, Given, Media, Part, Request, Source, Thinking};
 
 const CLAUDE: &str = "us.anthropic.claude-3-7-sonnet-20250219-v1:0";
 
@@ -181,12 +184,46 @@ fn each_maker_is_told_in_its_own_way_how_to_think() {
         &[],
     );
     check("meta.llama3-1-8b-instruct-v1:0", budget, Json::Null, &["f"]);
-    check(
-        "meta.llama3-1-8b-instruct-v1:0",
-        Thinking::Off,
-        Json::Null,
-        &[],
-    );
+    // Whether it thinks then is not known; that Nova does not is.
+    check("deepseek.v3-v1:0", Thinking::Off, Json::Null, &["f"]);
+    check("openai.gpt-oss-20b-1:0", Thinking::Off, Json::Null, &["f"]);
+    check("us.amazon.nova-2-lite-v1:0", Thinking::Off, Json::Null, &[]);
+    check("us.amazon.nova-pro-v1:0", budget, Json::Null, &["f"]);
+    check("us.amazon.nova-pro-v1:0", Thinking::Off, Json::Null, &[]);
+}
+
+/// At its highest effort Nova takes no bound and no sampling.
+#[test]
+fn nova_keeps_a_bound_rather_than_its_highest_effort() {
+    let model = "us.amazon.nova-2-lite-v1:0";
+    let high = given(Thinking::Effort(Effort::High));
+    let config = |effort: &str| json!({"type": "enabled", "maxReasoningEffort": effort});
+    let sampled = |request: &mut Request<'_>| {
+        request.thinking = high;
+        request.temperature = Some(Given {
+            field: "temperature",
+            value: 0.5,
+        });
+        request.top_k = Some(Given {
+            field: "top_k",
+            value: 3,
+        });
+    };
+    let (body, dropped) = foreign(model, sampled).unwrap();
+    let extra = json!({"reasoningConfig": config("high")});
+    assert_eq!(body["additionalModelRequestFields"], extra);
+    assert_eq!(body.get("inferenceConfig"), None);
+    assert_eq!(dropped, ["temperature", "top_k"]);
+    let bounded = |request: &mut Request<'_>| {
+        sampled(request);
+        request.max_output = given(99);
+    };
+    let (body, dropped) = foreign(model, bounded).unwrap();
+    let extra = json!({"reasoningConfig": config("medium"), "inferenceConfig": {"topK": 3}});
+    assert_eq!(body["additionalModelRequestFields"], extra);
+    let inference = json!({"maxTokens": 99, "temperature": 0.5});
+    assert_eq!(body["inferenceConfig"], inference);
+    assert_eq!(dropped, ["f"]);
 }
 
 #[test]
@@ -207,7 +244,7 @@ fn marks_for_a_cache_go_only_where_there_is_one() {
 #[test]
 fn ids_fit_and_still_link() {
     let long = "x".repeat(70);
-    for id in ["functions.look:0", &long] {
+    for id in ["functions/look:0", &long] {
         let call = json!({"role": "assistant", "content": [
             {"toolUse": {"toolUseId": id, "name": "f", "input": {}}}]});
         let result = json!({"role": "user", "content": [
@@ -231,11 +268,49 @@ fn ids_fit_and_still_link() {
         assert!(sent.len() <= 64, "{sent}");
         assert!(
             sent.chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)),
+                .all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c)),
             "{sent}"
         );
         assert_eq!(sent, at("/messages/2/content/0/toolResult/toolUseId"));
     }
+}
+
+#[test]
+fn ids_that_differ_stay_apart() {
+    let calls = |request: &mut Request<'static>| {
+        let ids = ["functions.look:0", "a|b", "a/b"];
+        request.tools = vec![tool()];
+        request.messages.push(crate::canonical::Message {
+            role: crate::canonical::Role::Assistant,
+            name: None,
+            parts: ids.map(call).to_vec(),
+        });
+    };
+    let call_ids = foreign(CLAUDE, calls).unwrap().0;
+    let content = call_ids["messages"][1]["content"].as_array().unwrap();
+    let id = |at: usize| content[at]["toolUse"]["toolUseId"].as_str().unwrap();
+    assert_eq!(id(0), "functions.look:0");
+    assert!(id(1).starts_with("a_b_") && id(2).starts_with("a_b_"));
+    assert_ne!(id(1), id(2));
+}
+
+fn tool() -> crate::canonical::Tool<'static> {
+    crate::canonical::Tool {
+        name: "f".into(),
+        description: None,
+        schema: None,
+        strict: None,
+        cache: None,
+    }
+}
+
+fn call(id: &'static str) -> Part<'static> {
+    Part::new(Content::ToolCall(crate::canonical::ToolCall {
+        id: id.into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+        signature: None,
+    }))
 }
 
 #[test]
@@ -278,6 +353,9 @@ fn notes_that_do_not_fit_are_dropped() {
     check(r#"{"team":"schön"}"#, false);
     check(r#"{"team":1}"#, false);
     check(r#"{"":"a"}"#, false);
+    let none = |request: &mut Request<'_>| request.metadata = given("{}".into());
+    let (body, dropped) = foreign(CLAUDE, none).unwrap();
+    assert_eq!((body.get("requestMetadata"), dropped.len()), (None, 0));
 }
 
 #[test]
@@ -300,13 +378,7 @@ fn tools_that_were_called_must_be_told() {
 fn one_call_at_a_time_is_told_to_anthropics_models_alone() {
     let one = |request: &mut Request<'_>| {
         request.parallel_tools = given(false);
-        request.tools = vec![crate::canonical::Tool {
-            name: "f".into(),
-            description: None,
-            schema: None,
-            strict: None,
-            cache: None,
-        }];
+        request.tools = vec![tool()];
     };
     let (body, _) = foreign(CLAUDE, one).unwrap();
     let choice = json!({"type": "auto", "disable_parallel_tool_use": true});
@@ -324,11 +396,18 @@ fn answers_are_read_past_what_is_not_known() {
         {"toolUse": {"toolUseId": "s", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}},
         {"image": {"format": "png", "source": {"bytes": "AA=="}}},
         {"text": "c"},
+        {"reasoningContent": {"reasoningText": {"text": "d", "later": 1}, "later": 1}},
+        {"toolUse": {"toolUseId": "1", "name": "f", "input": {"e": 1}, "later": 1}},
     ]}}, "stopReason": "guardrail_intervened", "usage": {}, "serviceTier": {"type": "flex"}});
     let body = body.to_string();
     let response = decode_response(body.as_bytes()).unwrap();
     let choice = &response.choices[0];
-    assert_eq!(choice.parts, [Part::text("ab"), Part::text("c")]);
+    let [cited, said, thought, call] = &choice.parts[..] else {
+        panic!("{choice:?}");
+    };
+    assert_eq!([cited, said], [&Part::text("ab"), &Part::text("c")]);
+    assert!(matches!(&thought.content, Content::Reasoning(it) if it.text.as_deref() == Some("d")));
+    assert!(matches!(&call.content, Content::ToolCall(it) if it.arguments == r#"{"e":1}"#));
     assert_eq!(choice.finish, Some(Finish::ContentFilter));
     assert_eq!(response.service_tier.as_deref(), Some("flex"));
 }

@@ -13,7 +13,7 @@ use crate::wire::{Fault, Object, Value};
 /// # Errors
 /// If it is none, or says that it failed.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut object = Value::document(body)?.object()?;
+    let mut object = Value::answer(body)?.object()?;
     let parts = object.require("message", |value| answered(&mut value.object()?))?;
     let finish = object.take("finish_reason", |value| {
         finish_of(&value.text()?).map_err(|why| value.fault(why))

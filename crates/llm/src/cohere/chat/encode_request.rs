@@ -163,7 +163,7 @@ impl<'r> Turn<'r> {
             Content::Text(text) | Content::Refusal(text) => self.content.push(Block::Text(text)),
             Content::Media(media) => return self.show(media, dropped),
             Content::Reasoning(reasoning) => return self.think(reasoning),
-            Content::ToolCall(call) if call.signature.is_some() => {
+            Content::ToolCall(call) if call.proof().is_some() => {
                 return Err(signed(&format!("the call `{}`", call.id)));
             }
             Content::ToolCall(call) => self.calls.push(call),

@@ -12,7 +12,7 @@ use crate::wire::{Fault, Value};
 
 /// Reads the body of an answer.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut fields = Proto::read(Value::document(body)?)?;
+    let mut fields = Proto::read(Value::answer(body)?)?;
     let id = fields.text("responseId")?.unwrap_or_default();
     let mut choices: Vec<(u32, Choice<'_>)> = Vec::new();
     let mut calls = 0;

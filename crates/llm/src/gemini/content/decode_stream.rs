@@ -55,7 +55,7 @@ impl StreamDecoder {
         if self.done {
             return Ok(());
         }
-        let mut fields = Proto::read(Value::document(data)?)?;
+        let mut fields = Proto::read(Value::answer(data)?)?;
         if let Some(error) = fields.take("error", error)? {
             self.done = true;
             emit(Event::Error(error));

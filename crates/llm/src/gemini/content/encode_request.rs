@@ -4,7 +4,9 @@ mod generation;
 
 use std::borrow::Cow;
 
-use self::generation::{WITH_LEVELS, generation, generation_of, has_generation, seed};
+use self::generation::{
+    WITH_LEVELS, always_thinks, generation, generation_of, has_generation, seed,
+};
 use super::piece::{Answer, Blob, Piece, is_json_object, piece_of_call};
 use super::{is_known_video, is_uploaded, media_type_of};
 use crate::base64;
@@ -270,7 +272,7 @@ fn thought<'r>(reasoning: &'r Reasoning<'_>) -> Result<Option<Piece<'r>>, String
         return Err("has thoughts that only another provider can read".to_owned());
     }
     let text = reasoning.text.as_deref().unwrap_or_default();
-    let signature = reasoning.signature.as_deref().map(Cow::Borrowed);
+    let signature = reasoning.proof().map(Cow::Borrowed);
     let says_something = !text.is_empty() || signature.is_some();
     Ok(says_something.then_some(Piece::Thought { text, signature }))
 }
@@ -382,7 +384,7 @@ fn hints(request: &Request<'_>, dropped: &mut Dropped) {
         dropped.hint(request.seed.as_ref());
     }
     if let Some(thinking) = &request.thinking
-        && thinking.value == Thinking::Effort(Effort::XHigh)
+        && (thinking.value == Thinking::Effort(Effort::XHigh) || always_thinks(request))
     {
         dropped.add(thinking.field);
     }

@@ -76,7 +76,7 @@ fn thought<'r>(reasoning: &'r Reasoning<'_>) -> Option<Piece<'r>> {
     let text = reasoning.text.as_deref().unwrap_or_default();
     let signature = match &reasoning.redacted {
         Some(data) => Some(Cow::Owned(Proof::redacted(data))),
-        None => reasoning.signature.as_deref().map(Cow::Borrowed),
+        None => reasoning.proof().map(Cow::Borrowed),
     };
     let says_something = !text.is_empty() || signature.is_some();
     says_something.then_some(Piece::Thought { text, signature })

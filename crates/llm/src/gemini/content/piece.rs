@@ -128,7 +128,7 @@ pub(super) fn piece_of_call<'r>(call: &'r ToolCall<'_>) -> Option<Piece<'r>> {
         id: &call.id,
         name: &call.name,
         args: arguments(&call.arguments)?,
-        signature: call.signature.as_deref(),
+        signature: call.proof(),
     })
 }
 

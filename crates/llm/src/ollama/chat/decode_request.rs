@@ -8,6 +8,9 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, Object, Value};
 
+/// Fields that nobody reads, each with its name and its value: hints, all of them.
+type Rest<'a> = Vec<(Cow<'a, str>, &'a str)>;
+
 /// Fields of `/api/generate` that change what the model reads and that no other API can say.
 const OWN: [(&str, &str); 4] = [
     (
@@ -36,8 +39,9 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
     let mut object = Value::document(body)?.object()?;
     let mut request = common(&mut object)?;
     let mut calls = Calls::default();
+    let rest = &mut request.rest;
     request.messages = object.require("messages", |list| {
-        list.list(|value| message(value, &mut calls))
+        list.list(|value| message(value, &mut calls, rest))
     })?;
     let tools = object.take("tools", |list| list.list(tool))?;
     request.tools = tools.unwrap_or_default();
@@ -235,7 +239,11 @@ impl<'a> Calls<'a> {
     }
 }
 
-fn message<'a>(value: Value<'a, '_>, calls: &mut Calls<'a>) -> Result<Message<'a>, Fault> {
+fn message<'a>(
+    value: Value<'a, '_>,
+    calls: &mut Calls<'a>,
+    rest: &mut Rest<'a>,
+) -> Result<Message<'a>, Fault> {
     let mut object = value.object()?;
     let role = object.require_text("role")?;
     let (role, parts) = match &*role {
@@ -248,6 +256,7 @@ fn message<'a>(value: Value<'a, '_>, calls: &mut Calls<'a>) -> Result<Message<'a
             return Err(object.fault("role", message));
         }
     };
+    of_other_roles(&mut object, rest)?;
     object.finish()?;
     Ok(Message {
         role,
@@ -256,9 +265,29 @@ fn message<'a>(value: Value<'a, '_>, calls: &mut Calls<'a>) -> Result<Message<'a
     })
 }
 
-/// Text and images of a message. Some clients send what others say of themselves, empty.
+/// What is left of a message that others say of themselves: some clients send it, empty.
+fn of_other_roles<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<(), Fault> {
+    let mut take = |name| {
+        object
+            .opaque(name)
+            .filter(|raw| !matches!(*raw, "\"\"" | "[]"))
+    };
+    if take("tool_calls").is_some() {
+        let message = "can be made by the assistant alone";
+        return Err(object.fault("tool_calls", message));
+    }
+    let hints = [
+        ("thinking", "messages.thinking"),
+        ("tool_name", "messages.tool_name"),
+        ("tool_call_id", "messages.tool_call_id"),
+    ];
+    let said = hints.map(|(name, path)| take(name).map(|raw| (path.into(), raw)));
+    rest.extend(said.into_iter().flatten());
+    Ok(())
+}
+
+/// Text and images of a message.
 fn said<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
-    object.ignore(&["tool_calls", "thinking", "tool_name", "tool_call_id"]);
     let text = object.text("content")?.unwrap_or_default();
     let mut parts = images(object)?;
     if !text.is_empty() || parts.is_empty() {
@@ -308,7 +337,6 @@ fn answered<'a>(
     let made = object.take("tool_calls", |list| {
         list.list(|call| tool_call(call, calls))
     })?;
-    object.ignore(&["tool_name", "tool_call_id"]);
     let reasoning = thoughts.map(|text| {
         Part::new(Content::Reasoning(Reasoning {
             text: Some(text),

@@ -83,7 +83,7 @@ pub(super) fn call_id<'a>(id: Cow<'a, str>, number: usize) -> Cow<'a, str> {
 /// # Errors
 /// If it is none.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let line = Line::read(&mut Value::document(body)?.object()?)?;
+    let line = Line::read(&mut Value::answer(body)?.object()?)?;
     let finish = finish_of(line.reason.as_deref(), !line.calls.is_empty());
     let reasoning = line.thinking.map(|text| {
         Part::new(Content::Reasoning(Reasoning {

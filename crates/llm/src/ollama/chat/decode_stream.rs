@@ -35,7 +35,7 @@ impl StreamDecoder {
         if self.done {
             return Ok(());
         }
-        let mut object = Value::document(data)?.object()?;
+        let mut object = Value::answer(data)?.object()?;
         if let Some(message) = object.text("error")? {
             self.done = true;
             emit(Event::Error(UpstreamError {

@@ -36,7 +36,11 @@ pub(crate) fn encode_request(
         if let Some(format) = &request.format {
             write_format(&format.value, o);
         }
-        if let Some(thinking) = &request.thinking {
+        if let Some(thinking) = request
+            .thinking
+            .as_ref()
+            .filter(|_| !always_thinks(request))
+        {
             write_thinking(thinking.value, o);
         }
         if let Some(wanted) = &request.log_probabilities {
@@ -182,7 +186,7 @@ impl<'r> Turn<'r> {
             Content::Text(text) | Content::Refusal(text) => self.say(text),
             Content::Media(media) => return self.show(media, dropped),
             Content::Reasoning(reasoning) => return self.think(reasoning, dropped),
-            Content::ToolCall(call) if call.signature.is_some() => {
+            Content::ToolCall(call) if call.proof().is_some() => {
                 return Err(signed(&format!("the call `{}`", call.id)));
             }
             Content::ToolCall(call) => self.calls.push(call),
@@ -227,7 +231,7 @@ impl<'r> Turn<'r> {
 
     /// Thoughts that are signed are another provider's, and depend on that.
     fn think(&mut self, reasoning: &'r Reasoning<'_>, dropped: &mut Dropped) -> Result<(), Fault> {
-        if reasoning.signature.is_some() || reasoning.redacted.is_some() {
+        if reasoning.proof().is_some() || reasoning.redacted.is_some() {
             return Err(signed("reasoning"));
         }
         match (self.thinking, reasoning.text.as_deref()) {
@@ -307,6 +311,13 @@ fn write_format(format: &Format<'_>, o: &mut ObjectWriter<'_>) {
     }
 }
 
+/// Whether the model is not to think but would all the same: OpenAI's open models can be told how hard
+/// to think, not whether.
+fn always_thinks(request: &Request<'_>) -> bool {
+    let is_off = |given: &Given<Thinking>| given.value == Thinking::Off;
+    request.thinking.as_ref().is_some_and(is_off) && request.model.contains("gpt-oss")
+}
+
 fn write_thinking(thinking: Thinking, o: &mut ObjectWriter<'_>) {
     match thinking {
         Thinking::Off => o.value("think", false),
@@ -345,7 +356,10 @@ fn hints(request: &Request<'_>, dropped: &mut Dropped) {
     dropped.hint(request.metadata.as_ref());
     dropped.hint(request.user.as_ref());
     if let Some(thinking) = &request.thinking
-        && let Thinking::Budget(_) | Thinking::Effort(Effort::Minimal) = thinking.value
+        && (matches!(
+            thinking.value,
+            Thinking::Budget(_) | Thinking::Effort(Effort::Minimal)
+        ) || always_thinks(request))
     {
         dropped.add(thinking.field);
     }

@@ -175,3 +175,69 @@ fn arguments_that_are_no_object_are_kept() {
     );
     assert_eq!(written("[1]"), json!({"arguments": {"_arguments": "[1]"}}));
 }
+
+#[test]
+fn answers_are_read_past_what_is_not_known() {
+    let call = json!({"later": 1, "function": {"name": "f", "arguments": {}, "later": 1}});
+    let body = json!({"model": "m", "done": true,
+        "message": {"role": "assistant", "content": "", "tool_calls": [call]}});
+    let body = body.to_string();
+    let response = decode_response(body.as_bytes()).unwrap();
+    let [part] = &response.choices[0].parts[..] else {
+        panic!("{response:?}");
+    };
+    assert!(matches!(&part.content, Content::ToolCall(call) if call.name == "f"));
+}
+
+#[test]
+fn what_only_others_say_of_themselves_is_not_lost_in_silence() {
+    let say = |role: &str, fields: Value| {
+        let mut message = json!({"role": role, "content": "a"});
+        let object = message.as_object_mut().unwrap();
+        object.extend(fields.as_object().unwrap().clone());
+        with(json!({"messages": [message]}))
+    };
+    let rest = |body: &Value| {
+        decoded(body, |request| {
+            let names = request.rest.iter().map(|(name, _)| name.to_string());
+            names.collect::<Vec<_>>()
+        })
+    };
+    let thinks = json!({"thinking": "b", "tool_name": "c"});
+    assert_eq!(
+        rest(&say("user", thinks)),
+        ["messages.thinking", "messages.tool_name"]
+    );
+    let empty = json!({"thinking": "", "tool_calls": [], "tool_name": "", "tool_call_id": null});
+    assert!(rest(&say("system", empty)).is_empty());
+    let calls = json!({"tool_calls": [{"function": {"name": "f", "arguments": {}}}]});
+    refused(&say("user", calls), "messages[0].tool_calls");
+}
+
+#[test]
+fn whole_numbers_may_be_floats() {
+    let options = json!({"seed": 7.0, "num_predict": 5.0, "top_k": 3.0});
+    decoded(&with(json!({"options": options})), |request| {
+        assert_eq!(request.seed.unwrap().value, 7);
+        assert_eq!(request.max_output.unwrap().value, 5);
+    });
+    let body = with(json!({"options": {"seed": 7.5}}));
+    refused(&body, "options.seed");
+}
+
+#[test]
+fn openais_open_models_always_think() {
+    let written = |model: &str| {
+        let body = with(json!({"think": false, "model": model})).to_string();
+        let request = decode_request(body.as_bytes()).unwrap();
+        let mut dropped = Dropped::default();
+        let written = encode_request(&request, &mut dropped).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        (written["think"].clone(), dropped.fields().to_vec())
+    };
+    assert_eq!(written("qwen3"), (json!(false), vec![]));
+    assert_eq!(
+        written("gpt-oss:20b"),
+        (Value::Null, vec!["think".to_owned()])
+    );
+}

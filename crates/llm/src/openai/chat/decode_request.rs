@@ -372,7 +372,7 @@ fn joined<'a>(details: impl Iterator<Item = Detail<'a>>) -> Vec<Reasoning<'a>> {
             Some((known, thought))
                 if index.is_some()
                     && *known == index
-                    && thought.signature.is_none()
+                    && thought.proof().is_none()
                     && thought.redacted.is_none()
                     && piece.redacted.is_none() =>
             {
@@ -418,7 +418,7 @@ fn detail<'a>(
             return Ok(None);
         }
     };
-    let is_signed = thought.signature.is_some() || thought.redacted.is_some();
+    let is_signed = thought.proof().is_some() || thought.redacted.is_some();
     if let Some(format) = format.filter(|format| is_signed && !signers.contains(format)) {
         signers.push(format);
     }

@@ -11,7 +11,7 @@ use crate::wire::{Fault, Object, Value};
 /// # Errors
 /// If it is not a chat completion.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut object = Value::document(body)?.object()?;
+    let mut object = Value::answer(body)?.object()?;
     let mut choices = object.require("choices", |list| list.list(choice))?;
     choices.sort_by_key(|(index, _)| *index);
     Ok(Response {

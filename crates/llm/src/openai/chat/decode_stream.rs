@@ -62,7 +62,7 @@ impl StreamDecoder {
             emit(Event::Error(error));
             return Ok(());
         }
-        self.chunk(Value::document(data)?.object()?, emit)
+        self.chunk(Value::answer(data)?.object()?, emit)
     }
 
     fn chunk(&mut self, mut chunk: Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {

@@ -340,7 +340,7 @@ fn write_assistant(
             }
         }
     }
-    if let Some(call) = calls.iter().find(|call| call.signature.is_some()) {
+    if let Some(call) = calls.iter().find(|call| call.proof().is_some()) {
         return Err(signed(&format!("the call `{}`", call.id)));
     }
     let mut written = Ok(());
@@ -365,7 +365,7 @@ fn write_assistant(
 /// Thoughts are not sent back to models of this API, unless they are signed: then the next turn
 /// depends on them.
 fn forget(reasoning: &Reasoning<'_>, dropped: &mut Dropped) -> Result<(), Fault> {
-    if reasoning.signature.is_some() || reasoning.redacted.is_some() {
+    if reasoning.proof().is_some() || reasoning.redacted.is_some() {
         return Err(signed("reasoning"));
     }
     dropped.add("reasoning");

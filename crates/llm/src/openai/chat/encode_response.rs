@@ -75,7 +75,7 @@ fn write_reasoning(thoughts: &[&Reasoning<'_>], o: &mut ObjectWriter<'_>) {
     if !texts.is_empty() {
         o.value("reasoning_content", texts.concat());
     }
-    let signed = |one: &&&Reasoning<'_>| one.signature.is_some() || one.redacted.is_some();
+    let signed = |one: &&&Reasoning<'_>| one.proof().is_some() || one.redacted.is_some();
     if thoughts.iter().any(|one| signed(&one)) {
         o.list("reasoning_details", |list| {
             for (index, one) in thoughts.iter().enumerate() {
@@ -97,7 +97,7 @@ pub(super) fn write_detail(index: usize, reasoning: &Reasoning<'_>, list: &mut L
             None => {
                 o.value("type", "reasoning.text");
                 o.maybe("text", reasoning.text.as_deref());
-                o.maybe("signature", reasoning.signature.as_deref());
+                o.maybe("signature", reasoning.proof());
             }
         }
         o.value("index", index);

@@ -9,7 +9,7 @@ use crate::wire::{Fault, Object, Value};
 
 /// Reads an answer. One that failed is a fault, which says why.
 pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
-    let mut fields = Value::document(body)?.object()?;
+    let mut fields = Value::answer(body)?.object()?;
     let status = lenient_text(&mut fields, "status");
     if status.as_deref() == Some(FAILED) {
         return Err(failure(&mut fields));

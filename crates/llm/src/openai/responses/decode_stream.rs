@@ -74,7 +74,7 @@ impl StreamDecoder {
         if self.ended || data.trim_ascii() == DONE {
             return Ok(());
         }
-        let mut fields = Value::document(data)?.object()?;
+        let mut fields = Value::answer(data)?.object()?;
         let kind = lenient_text(&mut fields, "type");
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
         let kind = kind.as_deref().or(name).unwrap_or_default();

@@ -174,7 +174,7 @@ fn add_part<'r>(
 ) -> Result<(), Fault> {
     match (content, role) {
         (Content::ToolCall(call), Role::Assistant) => {
-            if call.signature.is_some() {
+            if call.proof().is_some() {
                 return Err(foreign_proof());
             }
             items.push(Item::Call(call));
@@ -227,7 +227,7 @@ fn add_reasoning<'r>(
     begin: usize,
     reasoning: &'r Reasoning<'r>,
 ) -> Result<(), Fault> {
-    if reasoning.signature.is_some() {
+    if reasoning.proof().is_some() {
         return Err(foreign_proof());
     }
     let (text, redacted) = (reasoning.text.as_deref(), reasoning.redacted.as_deref());

@@ -88,7 +88,7 @@ fn call_kind<'r>(call: &'r ToolCall<'r>) -> Kind<'r> {
         id: call.id.as_ref().into(),
         name: call.name.as_ref().into(),
         arguments: call.arguments.as_ref().into(),
-        signature: call.signature.as_deref().map(Into::into),
+        signature: call.proof().map(Into::into),
     }
 }
 
@@ -99,7 +99,7 @@ fn add_reasoning<'r>(
     number: u32,
     reasoning: &'r Reasoning<'r>,
 ) {
-    let signature = reasoning.signature.as_deref();
+    let signature = reasoning.proof();
     if reasoning.text.is_some() || signature.is_some() {
         let proof = signature.map(|signature| Proof::Signature(signature.into()).write());
         let kind = Kind::Reasoning {

@@ -65,6 +65,7 @@ fn watch(stream: &str, options: StreamOptions) -> Seen {
 
 const DROP: StreamOptions = StreamOptions {
     drop_usage: true,
+    framing: None,
     choices: 1,
     max_frame: DEFAULT_MAX_FRAME,
 };

@@ -19,7 +19,10 @@ fn between(client: Dialect, upstream: Dialect) -> Pair {
 }
 
 fn asked_at(path: &str) -> Asked<'_> {
-    Asked { path, query: None }
+    Asked {
+        path,
+        ..Asked::default()
+    }
 }
 
 /// Two texts, by the hundred numbers each.
@@ -104,6 +107,7 @@ fn an_answer_of_every_dialect_is_written_in_every_other() {
         let answer = asked
             .unwrap()
             .pair
+            .unwrap()
             .answer(body.as_bytes(), &unsaid)
             .unwrap();
         assert_eq!(answer.usage.unwrap().input, Some(5));
@@ -119,7 +123,11 @@ fn vectors_are_written_as_they_are_wanted() {
         let pair = between(client, Dialect::Ollama);
         let asked = pair.request(asked_at(path), body.to_string().as_bytes(), None);
         let body = json!({"model": "m", "embeddings": [[0.5, -1.25]]}).to_string();
-        let answer = asked.unwrap().pair.answer(body.as_bytes(), &unsaid());
+        let answer = asked
+            .unwrap()
+            .pair
+            .unwrap()
+            .answer(body.as_bytes(), &unsaid());
         serde_json::from_slice::<Value>(&answer.unwrap().body).unwrap()
     };
     let base64 = "AAAAPwAAoL8=";
@@ -166,6 +174,7 @@ fn vectors_are_read_however_they_are_written() {
         asked
             .unwrap()
             .pair
+            .unwrap()
             .answer(answer.as_bytes(), &unsaid())
             .is_err()
     );
@@ -255,7 +264,10 @@ fn texts_are_cut_only_where_the_client_says_so() {
 
 #[test]
 fn a_server_with_another_name_for_the_length_is_told_by_it() {
-    let pair = between(Dialect::Ollama, Dialect::OpenAi).with_quirks(&Quirks::MISTRAL);
+    let pair = Pair {
+        quirks: &Quirks::MISTRAL,
+        ..between(Dialect::Ollama, Dialect::OpenAi)
+    };
     let body = json!({"model": "m", "input": "a", "dimensions": 100}).to_string();
     let asked = pair.request(asked_at(""), body.as_bytes(), None).unwrap();
     let body: Value = serde_json::from_slice(&asked.body).unwrap();

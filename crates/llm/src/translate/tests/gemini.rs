@@ -248,6 +248,7 @@ fn contents_become_a_chat() {
     let asked = Asked {
         path: "/v1beta/models/org%2Fm:streamGenerateContent",
         query: Some("alt=sse"),
+        betas: None,
     };
     let translated = between.request(asked, body.as_bytes(), None).unwrap();
     let chat: Value = serde_json::from_slice(&translated.body).unwrap();

@@ -67,6 +67,6 @@ fn the_order_is_told() {
 
 #[test]
 fn others_have_no_such_thing() {
-    assert_eq!(Way::of(COHERE, Dialect::Anthropic), None);
-    assert_eq!(Way::of(JINA, Dialect::Gemini), None);
+    assert_eq!(Way::of(COHERE, Dialect::Anthropic, &Quirks::NONE), None);
+    assert_eq!(Way::of(JINA, Dialect::Gemini, &Quirks::NONE), None);
 }

@@ -32,33 +32,69 @@ impl Extras {
         dropped: &mut Dropped,
     ) -> Self {
         let bound = request.max_output.as_ref().map(|bound| bound.value);
-        if maker == Maker::Anthropic {
-            let depth = Depth::of(request, forced, dropped);
-            return Self {
-                sampling: Sampling::of(request, &depth, dropped),
-                bound: depth.bound(request),
-                manner: Manner::Anthropics(depth),
-            };
+        match maker {
+            Maker::Anthropic => {
+                let depth = Depth::of(request, forced, dropped);
+                Self {
+                    sampling: Sampling::of(request, &depth, dropped),
+                    bound: depth.bound(request),
+                    manner: Manner::Anthropics(depth),
+                }
+            }
+            Maker::Nova => Self::novas(request, bound, dropped),
+            Maker::OpenAi => {
+                let effort = said(request, dropped);
+                Self {
+                    sampling: sampling(request, maker, dropped),
+                    bound,
+                    manner: Manner::OpenAis(effort),
+                }
+            }
+            // Whether they think, and how they are told, their names do not say.
+            Maker::Other | Maker::Unknown => {
+                dropped.hint(request.thinking.as_ref());
+                Self {
+                    sampling: sampling(request, maker, dropped),
+                    bound,
+                    manner: Manner::None,
+                }
+            }
         }
-        let effort = request
+    }
+
+    /// Nova thinks since its second generation, and only if it is told to. At its highest effort it
+    /// takes neither a bound nor sampling; a client that sets a bound gets the effort below, since the
+    /// bound is what it pays for.
+    fn novas(request: &Request<'_>, bound: Option<u64>, dropped: &mut Dropped) -> Self {
+        const HIGHEST: &str = "high";
+        let mut effort = None;
+        if request
             .thinking
             .as_ref()
-            .and_then(|thinking| effort(thinking.value));
-        let manner = match maker {
-            Maker::Nova => Manner::Novas(effort),
-            Maker::OpenAi => Manner::OpenAis(effort),
-            _ => Manner::None,
+            .is_some_and(|it| it.value != Thinking::Off)
+        {
+            if thinks(&request.model) {
+                effort = said(request, dropped);
+            } else {
+                dropped.hint(request.thinking.as_ref());
+            }
+        }
+        if effort == Some(HIGHEST) && bound.is_some() {
+            effort = Some("medium");
+            dropped.hint(request.thinking.as_ref());
+        }
+        let sampling = if effort == Some(HIGHEST) {
+            dropped.hint(request.temperature.as_ref());
+            dropped.hint(request.top_p.as_ref());
+            dropped.hint(request.top_k.as_ref());
+            Sampling::default()
+        } else {
+            sampling(request, Maker::Nova, dropped)
         };
-        let is_unsaid = matches!(
-            manner,
-            Manner::None | Manner::Novas(None) | Manner::OpenAis(None)
-        );
-        let thinking = request.thinking.as_ref();
-        dropped.hint(thinking.filter(|thinking| is_unsaid && thinking.value != Thinking::Off));
         Self {
-            sampling: sampling(request, maker, dropped),
+            sampling,
             bound,
-            manner,
+            manner: Manner::Novas(effort),
         }
     }
 
@@ -147,6 +183,22 @@ fn sampling(request: &Request<'_>, maker: Maker, dropped: &mut Dropped) -> Sampl
             .filter(|_| maker == Maker::Nova)
             .map(|given| given.value),
     }
+}
+
+/// Whether a model of Amazon's is of Nova's second generation or a later one: `amazon.nova-2-lite-v1:0`.
+fn thinks(model: &str) -> bool {
+    let generation = model.split_once("nova-").map(|(_, rest)| rest);
+    generation.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The effort to ask for; what is asked for is named where there is none that says it.
+fn said(request: &Request<'_>, dropped: &mut Dropped) -> Option<&'static str> {
+    let thinking = request.thinking.as_ref()?;
+    let effort = effort(thinking.value);
+    if effort.is_none() {
+        dropped.hint(Some(thinking));
+    }
+    effort
 }
 
 /// The effort nearest to what is asked for, of which there are three.

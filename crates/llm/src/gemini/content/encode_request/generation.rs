@@ -70,9 +70,36 @@ pub(super) fn generation(o: &mut ObjectWriter<'_>, request: &Request<'_>) {
     }
 }
 
+/// How little a model can think that cannot be kept from it.
+enum Least {
+    Budget(u64),
+    Level(&'static str),
+}
+
+impl Least {
+    /// That of a model; `None` if it can be kept from it.
+    fn of(model: &str) -> Option<Self> {
+        match generation_of(model)? {
+            generation if generation >= WITH_LEVELS => Some(Self::Level("LOW")),
+            _ if model.contains("2.5-pro") => Some(Self::Budget(128)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the model is not to think, but cannot be kept from it.
+pub(super) fn always_thinks(request: &Request<'_>) -> bool {
+    let is_off = |given: &Given<Thinking>| given.value == Thinking::Off;
+    request.thinking.as_ref().is_some_and(is_off) && Least::of(&request.model).is_some()
+}
+
 fn write_thinking(o: &mut ObjectWriter<'_>, thinking: Thinking, model: &str) {
     let has_levels = generation_of(model).is_none_or(|generation| generation >= WITH_LEVELS);
     match thinking {
+        Thinking::Off if let Some(least) = Least::of(model) => match least {
+            Least::Budget(tokens) => o.value("thinkingBudget", tokens),
+            Least::Level(level) => o.value("thinkingLevel", level),
+        },
         Thinking::Off => o.value("thinkingBudget", 0),
         Thinking::Adaptive => o.value("thinkingBudget", -1),
         Thinking::Budget(tokens) => o.value("thinkingBudget", tokens),

@@ -288,3 +288,27 @@ fn older_models_have_budgets_for_levels() {
     check("models/gemini-3.1-pro", Effort::XHigh, level("HIGH"));
     check("gemini-flash-latest", Effort::Low, level("LOW"));
 }
+
+#[test]
+fn a_model_that_always_thinks_thinks_as_little_as_it_can() {
+    let check = |model: &'static str, expect: Json, named: &[&str]| {
+        let request = Request {
+            model: model.into(),
+            messages: vec![user(vec![Part::text("hi")])],
+            thinking: Some(Given {
+                field: "reasoning_effort",
+                value: Thinking::Off,
+            }),
+            ..Request::default()
+        };
+        let (mut written, dropped) = write(&request);
+        let config = written["generationConfig"]["thinkingConfig"].take();
+        assert_eq!(config, expect, "{model}");
+        assert_eq!(dropped, named, "{model}");
+    };
+    let off = json!({"thinkingBudget": 0});
+    check("gemini-2.5-flash", off, &[]);
+    let named = &["reasoning_effort"];
+    check("gemini-2.5-pro", json!({"thinkingBudget": 128}), named);
+    check("gemini-3-pro", json!({"thinkingLevel": "LOW"}), named);
+}

@@ -389,7 +389,8 @@ fn how_much_to_think() {
     check(
         json!({"thinkingBudget": 0}),
         Some(Thinking::Off),
-        json!({"thinkingBudget": 0}),
+        // That of a model which always thinks.
+        json!({"thinkingLevel": "LOW"}),
     );
     let adaptive = json!({"thinkingBudget": -1, "includeThoughts": true});
     check(

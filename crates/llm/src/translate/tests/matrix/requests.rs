@@ -11,6 +11,7 @@ fn asked(client: Form) -> Asked<'static> {
             _ => "/v1beta/models/m:generateContent",
         },
         query: None,
+        betas: None,
     }
 }
 
