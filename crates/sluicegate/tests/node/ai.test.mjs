@@ -19,19 +19,21 @@ const River = z.object({ river: z.string(), length: z.number().int() });
 const WITHOUT_RESPONSES = ["gpt-5", "mistral-large"];
 const RESPONSES = ["o9", ...MODELS.filter((model) => !WITHOUT_RESPONSES.includes(model))];
 
-const APIS = {
-  "chat completions": { models: MODELS, of: (model) => openai.chat(model) },
-  responses: { models: RESPONSES, of: (model) => openai.responses(model) },
-  messages: { models: MODELS, of: (model) => anthropic(model) },
-};
+// Items are sent whole rather than by the names under which a server would have kept them.
+const UNKEPT = { openai: { store: false } };
+// A format is asked for as such rather than by a tool, since not every model can be told to call one.
+const FORMAT = { anthropic: { structuredOutputMode: "outputFormat" } };
 
-// Items are sent whole rather than by the names under which a server has kept them; and the format of
-// an answer is asked for as such rather than by a tool, since not every model can be told to call one.
-const CHOICES = { openai: { store: false }, anthropic: { structuredOutputMode: "outputFormat" } };
+// What the requests of each API are told beside what all are.
+const APIS = {
+  "chat completions": { models: MODELS, of: (model) => openai.chat(model), providerOptions: {} },
+  responses: { models: RESPONSES, of: (model) => openai.responses(model), providerOptions: UNKEPT },
+  messages: { models: MODELS, of: (model) => anthropic(model), providerOptions: FORMAT },
+};
 
 /** An answer as a whole. */
 async function whole(model, prompt, fields = {}) {
-  return generateText({ model, prompt, maxRetries: 0, providerOptions: CHOICES, ...fields });
+  return generateText({ model, prompt, maxRetries: 0, ...fields });
 }
 
 const TOLD = ["text", "reasoningText", "usage", "totalUsage", "finishReason", "steps", "output"];
@@ -40,8 +42,7 @@ const TOLD = ["text", "reasoningText", "usage", "totalUsage", "finishReason", "s
 async function streamed(model, prompt, fields = {}) {
   let fault;
   const onError = ({ error }) => (fault = error);
-  const options = { maxRetries: 0, providerOptions: CHOICES, onError };
-  const result = streamText({ model, prompt, ...options, ...fields });
+  const result = streamText({ model, prompt, maxRetries: 0, onError, ...fields });
   const parts = await gathered(result.fullStream);
   if (fault !== undefined) throw fault;
   const told = { parts };
@@ -63,13 +64,13 @@ function tools(asked) {
 
 const counted = ({ inputTokens, outputTokens, totalTokens }) => [inputTokens, outputTokens, totalTokens];
 
-for (const [api, { models, of }] of Object.entries(APIS)) {
+for (const [api, { models, of, providerOptions }] of Object.entries(APIS)) {
   for (const name of models) {
     describe(`${api} of ${name}`, { concurrency: true }, () => {
       const model = of(name);
       for (const [way, answer] of Object.entries(WAYS)) {
         test(`${api} of ${name}: text, ${way}`, async () => {
-          const result = await answer(model, "Name rivers.", { system: "Be brief." });
+          const result = await answer(model, "Name rivers.", { providerOptions, system: "Be brief." });
           assert.equal(result.text, TEXT);
           assert.equal(result.finishReason, "stop");
           assert.deepEqual(counted(result.usage), [21, 13, 34]);
@@ -78,7 +79,7 @@ for (const [api, { models, of }] of Object.entries(APIS)) {
         for (const [script, told] of [["parallel", RESULTS], ["tool", "weather(Brăila)=21 °C"]]) {
           test(`${api} of ${name}: several steps with tools: ${script}, ${way}`, async () => {
             const asked = [];
-            const fields = { tools: tools(asked), stopWhen: stepCountIs(3) };
+            const fields = { providerOptions, tools: tools(asked), stopWhen: stepCountIs(3) };
             const result = await answer(model, `play ${script}`, fields);
             assert.equal(result.text, told);
             assert.deepEqual(asked, Object.keys(DEGREES).slice(0, asked.length));
@@ -90,7 +91,7 @@ for (const [api, { models, of }] of Object.entries(APIS)) {
 
         test(`${api} of ${name}: an object, ${way}`, async () => {
           const output = Output.object({ schema: River });
-          assert.deepEqual((await answer(model, "play json", { output })).output, RIVER);
+          assert.deepEqual((await answer(model, "play json", { providerOptions, output })).output, RIVER);
         });
 
         test(`${api} of ${name}: an answer that is cut off, ${way}`, async () => {
@@ -145,7 +146,7 @@ describe("thoughts", { concurrency: true }, () => {
 });
 
 test("items that a server would have kept", async () => {
-  const fields = { tools: tools([]), stopWhen: stepCountIs(3), providerOptions: {} };
+  const fields = { tools: tools([]), stopWhen: stepCountIs(3) };
   await assert.rejects(whole(openai.responses("claude"), "play tool", fields), (error) => {
     assert.ok(APICallError.isInstance(error) && error.statusCode === 400);
     assert.match(error.message, /item_reference/);

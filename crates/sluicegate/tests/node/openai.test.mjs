@@ -217,6 +217,35 @@ describe("thoughts", { concurrency: true }, () => {
   }
 });
 
+// The first has to think, since only a budget can be told to it; the second chooses.
+describe("thoughts that a client does not keep", { concurrency: true }, () => {
+  for (const model of ["claude-opus-4-5", "claude", "gemini-3-pro"]) {
+    for (const stream of [false, true]) {
+      test(`of ${model} in the client's own loop${stream ? ", in streams" : ""}`, async () => {
+        const runner = openai.chat.completions.runTools({
+          model,
+          messages: [user("play think-tool")],
+          tools: [runnable([])],
+          reasoning_effort: "low",
+          stream,
+        });
+        assert.equal(await runner.finalContent(), "weather(Brăila)=21 °C");
+      });
+    }
+
+    test(`of ${model}, of which the stream's helper keeps the last piece`, async () => {
+      const fields = { tools: [WEATHER], reasoning_effort: "low" };
+      const messages = [user("play think-tool")];
+      const { message } = (await streamed(model, messages, fields)).choices[0];
+      assert.ok(message.reasoning_details && message.reasoning_content.length < THOUGHT.length);
+      const [call] = message.tool_calls;
+      messages.push(message, { role: "tool", tool_call_id: call.id, content: "cold" });
+      const last = await streamed(model, messages, fields);
+      assert.equal(last.choices[0].message.content, "weather(Brăila)=cold");
+    });
+  }
+});
+
 test("an unknown model", async () => {
   await assert.rejects(whole("no-such-model", [user("Name rivers.")]), (error) => {
     assert.ok(error instanceof OpenAI.NotFoundError);

@@ -28,6 +28,13 @@ class Refused(Exception):
 BREAK = object()
 
 
+class Server(ThreadingHTTPServer):
+    """With room for a burst of connections: one that finds none is tried again after a second."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 class Provider:
     """A server on a free port. `PATH` is where it is asked; `answer` decides. Among the headers, `:path`
     is the path without its query, which is `:query`."""
@@ -40,8 +47,7 @@ class Provider:
         self.piece: "int | None" = None
         # What was taken, for tests that want to see what has come of their request.
         self.taken: list[SimpleNamespace] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self._handler())
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()

@@ -53,17 +53,29 @@ def encrypted(thought: str) -> str:
 
 
 def as_typed(body: dict) -> dict:
-    """A request with what the types want to be said and the API takes unsaid: whether the schema of a
-    tool is strict."""
-    tools = body.get("tools")
-    if not isinstance(tools, list):
-        return body
-    return {**body, "tools": [spelled_out(tool) for tool in tools]}
+    """A request with what the types want to be said and the API takes unsaid."""
+    body = dict(body)
+    for name, spelled_out in (("tools", tool_as_typed), ("input", item_as_typed)):
+        if isinstance(body.get(name), list):
+            body[name] = [one and spelled_out(one) for one in body[name]]
+    return body
 
 
-def spelled_out(tool):
-    is_function = isinstance(tool, dict) and tool.get("type") == "function"
-    return {"strict": None, **tool} if is_function else tool
+def tool_as_typed(tool: dict) -> dict:
+    """With whether its schema is strict."""
+    return {"strict": None, **tool} if tool.get("type") == "function" else tool
+
+
+def item_as_typed(item: dict) -> dict:
+    """What the assistant has said, as it was answered."""
+    if item.get("role") != "assistant" or not isinstance(item["content"], list):
+        return item
+    content = [
+        {"annotations": [], **part} if part.get("type") == "output_text" else part
+        for part in item["content"]
+    ]
+    answered = {"id": "msg_0", "type": "message", "status": "completed"}
+    return {**answered, **item, "content": content}
 
 
 def check(headers: dict[str, str], body: dict) -> None:
