@@ -10,6 +10,7 @@ mod fuzz;
 #[cfg(test)]
 mod layers;
 mod loom;
+mod node;
 mod process;
 mod python;
 mod test;
@@ -32,7 +33,7 @@ struct Arguments {
 enum Task {
     /// Everything that a change must pass: format, lints, documentation, tests, end-to-end tests
     Test {
-        /// Leave out what needs Python: the end-to-end tests with the official clients
+        /// Leave out what needs Python and Node: the end-to-end tests with the official clients
         #[arg(long)]
         fast: bool,
     },

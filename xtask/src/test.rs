@@ -6,7 +6,7 @@
 //! build of every dependency.
 
 use crate::{
-    docs, loom, process, python, turmoil,
+    docs, loom, node, process, python, turmoil,
     workspace::{Profile, Workspace},
 };
 use anyhow::{Context, Result};
@@ -24,16 +24,18 @@ const STEPS: &[Step] = &[
     ("configuration reference", docs::check),
 ];
 
-const PYTHON_STEPS: &[Step] = &[("end-to-end tests", end_to_end)];
+const CLIENT_STEPS: &[Step] = &[("end-to-end tests", end_to_end)];
 
 pub(crate) fn run(workspace: &Workspace, fast: bool) -> Result<()> {
     let began = now();
-    let python_steps = if fast { &[] } else { PYTHON_STEPS };
+    let client_steps = if fast { &[] } else { CLIENT_STEPS };
     if !fast {
         // Found out before the long steps, not after them.
-        python::interpreter().context("step `end-to-end tests` cannot run")?;
+        python::interpreter()
+            .and_then(|_| node::versions())
+            .context("step `end-to-end tests` cannot run")?;
     }
-    for (name, step) in STEPS.iter().chain(python_steps) {
+    for (name, step) in STEPS.iter().chain(client_steps) {
         let step_began = now();
         eprintln!("==> {name}");
         step(workspace).with_context(|| format!("step `{name}` failed"))?;
@@ -91,16 +93,19 @@ fn end_to_end(workspace: &Workspace) -> Result<()> {
     let binary = workspace
         .build("sluicegate", Profile::Dev)?
         .join("sluicegate");
-    let suite = workspace.root.join("crates/sluicegate/tests/python");
+    let tests = workspace.root.join("crates/sluicegate/tests");
+    let suite = tests.join("python");
     let venv = python::environment(
         &workspace.target.join("venv"),
         &suite.join("requirements.txt"),
     )?;
+    let modules = node::modules(&workspace.target.join("node"), &tests.join("node"))?;
     process::run(
         venv.command()
             .args(["-m", "pytest", "-p", "no:cacheprovider", "--quiet"])
             .arg(&suite)
             .env("SLUICEGATE_BINARY", &binary)
+            .env("SLUICEGATE_NODE_MODULES", &modules)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(&workspace.root),
     )

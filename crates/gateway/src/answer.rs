@@ -68,11 +68,12 @@ pub(crate) fn models(listing: &Listing) -> Answer {
             owned_by: listed.owner.to_string(),
         })
         .collect();
+    let client = listing.client;
     let body = match (listing.api.operation, models.first()) {
         (llm::Operation::GetModel | llm::Operation::ShowModel, Some(model)) => {
-            llm::models::encode_model(dialect, model)
+            llm::models::encode_model(dialect, client, model)
         }
-        _ => llm::models::encode_list(dialect, &models),
+        _ => llm::models::encode_list(dialect, client, &models),
     };
     let mut response = Response::new(body);
     let json = HeaderValue::from_static(llm::CONTENT_TYPE_JSON);

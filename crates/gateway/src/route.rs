@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use balance::Cost;
+use http::header::USER_AGENT;
 use http::request::Parts;
 use llm::scan::Scan;
 use llm::tokens::{self, Rate};
-use llm::{Api, Operation};
+use llm::{Api, Client, Operation};
 use mesh::snapshot::{ListedModel, Match, Rule, Unmatched};
 use net::replay::Replay;
 
@@ -58,6 +59,7 @@ pub(crate) enum Destination {
 /// A question for models that the gateway answers itself.
 pub(crate) struct Listing {
     pub(crate) api: Api,
+    pub(crate) client: Client,
     pub(crate) models: Vec<ListedModel>,
 }
 
@@ -73,7 +75,14 @@ pub(crate) fn route(exchange: &mut Exchange, request: Classified) -> Result<Dest
     let (found, prompt, query) = match kind {
         Kind::Plain(found) => (found, None, None),
         Kind::Query(api) => match query(&entry, &host, &head, api)? {
-            Query::Answer(models) => return Ok(Destination::Models(Listing { api, models })),
+            Query::Answer(models) => {
+                let client = client_of(&head);
+                return Ok(Destination::Models(Listing {
+                    api,
+                    client,
+                    models,
+                }));
+            }
             Query::Forward(found) => (found, None, Some(api)),
         },
         Kind::Prompt(api, scan) => {
@@ -175,10 +184,22 @@ fn by_itself(
                 owner: Arc::default(),
             };
             let (api, models) = (prompt.api, vec![listed]);
-            Ok(Destination::Models(Listing { api, models }))
+            let client = client_of(&head);
+            Ok(Destination::Models(Listing {
+                api,
+                client,
+                models,
+            }))
         }
         _ => Err(foreign(Some(&prompt), Some(prompt.api), &head)),
     }
+}
+
+/// The client, as it calls itself.
+pub(crate) fn client_of(head: &Parts) -> Client {
+    let agent = head.headers.get(USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    agent.map_or(Client::Any, Client::of_agent)
 }
 
 /// The rate of the model that is asked for.

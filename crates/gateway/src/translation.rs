@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use crate::headers::X_REQUEST_ID;
 use crate::media::Missed;
-use crate::route::Routed;
+use crate::route::{Routed, client_of};
 use crate::shared::Shared;
 
 /// The status of Anthropic's API for "overloaded", which no other dialect knows.
@@ -205,13 +205,14 @@ fn betas(routed: &Routed) -> Option<String> {
 /// What translates the stream that answers `routed`; `None` if no stream can.
 pub(crate) fn stream(pair: Pair, routed: &Routed) -> Option<StreamTranslator> {
     let scan = routed.prompt().map(|prompt| &prompt.scan);
-    StreamTranslator::new(
+    let translator = StreamTranslator::new(
         pair,
         routed.head.uri.query(),
         scan.map_or(1, |scan| scan.choices()),
         scan.is_some_and(|scan| scan.wants_usage()),
         unsaid(routed),
-    )
+    );
+    translator.map(|translator| translator.for_client(client_of(&routed.head)))
 }
 
 /// The answer to `routed` in the client's dialect.

@@ -56,7 +56,7 @@ impl Message {
         &self.raw
     }
 
-    /// The name of its event or exception; that of an `error` is [`ERROR`].
+    /// The name of its event or exception; that of an `error` is `ERROR`.
     #[must_use]
     pub fn name(&self) -> Option<&[u8]> {
         match &self.failure {

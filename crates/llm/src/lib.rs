@@ -14,6 +14,7 @@ pub mod api;
 mod base64;
 mod bedrock;
 mod canonical;
+mod client;
 mod cohere;
 pub mod digest;
 pub mod error;
@@ -40,6 +41,7 @@ pub mod translate;
 mod wire;
 
 pub use api::{Api, Dialect, KeyHeader, Method, Operation};
+pub use client::Client;
 pub use error::{ApiError, ErrorKind};
 pub use json::{Fault, SyntaxError};
 pub use percent::decoded;

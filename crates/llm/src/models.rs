@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Dialect, anthropic, bedrock, cohere, gemini, ollama, openai};
+use crate::{Client, Dialect, anthropic, bedrock, cohere, gemini, ollama, openai};
 
 /// A model as clients may ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct Model {
 
 /// The body that lists models in the order given.
 #[must_use]
-pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
+pub fn encode_list(dialect: Dialect, client: Client, models: &[Model]) -> Bytes {
     match dialect {
-        Dialect::OpenAi => openai::model_list(models),
+        Dialect::OpenAi => openai::model_list(models, client),
         Dialect::Anthropic => anthropic::model_list(models),
         Dialect::Gemini => gemini::model_list(models),
         Dialect::Ollama => ollama::model_list(models),
@@ -30,9 +30,9 @@ pub fn encode_list(dialect: Dialect, models: &[Model]) -> Bytes {
 
 /// The body that describes one model.
 #[must_use]
-pub fn encode_model(dialect: Dialect, model: &Model) -> Bytes {
+pub fn encode_model(dialect: Dialect, client: Client, model: &Model) -> Bytes {
     match dialect {
-        Dialect::OpenAi => openai::model(model),
+        Dialect::OpenAi => openai::model(model, client),
         Dialect::Anthropic => anthropic::model(model),
         Dialect::Gemini => gemini::model(model),
         Dialect::Ollama => ollama::model(model),

@@ -20,12 +20,12 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use self::figures::Figures;
-use crate::Operation;
 use crate::error::{ApiError, ErrorKind};
 use crate::models::Model;
 use crate::percent::climbs;
 use crate::response::{EventFacts, UpstreamError, Usage};
 use crate::scan::{FieldSpec, Role, Schema};
+use crate::{Client, Operation};
 
 /// Ends a stream.
 pub(crate) const END_OF_STREAM: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
@@ -498,22 +498,29 @@ pub(crate) fn error_body(error: &ApiError) -> Bytes {
     body.to_string().into()
 }
 
-fn model_value(model: &Model) -> Value {
-    json!({
+fn model_value(model: &Model, client: Client) -> Value {
+    let mut value = json!({
         "id": model.id,
         "object": "model",
         "created": model.created,
         "owned_by": model.owned_by,
-    })
+    });
+    if client == Client::Mistral {
+        value["type"] = "base".into();
+        // What else a model can do is not known.
+        value["capabilities"] = json!({ "completion_chat": true });
+    }
+    value
 }
 
 /// The description of a model.
-pub(crate) fn model(model: &Model) -> Bytes {
-    model_value(model).to_string().into()
+pub(crate) fn model(model: &Model, client: Client) -> Bytes {
+    model_value(model, client).to_string().into()
 }
 
 /// The list of models.
-pub(crate) fn model_list(models: &[Model]) -> Bytes {
-    let data: Vec<Value> = models.iter().map(model_value).collect();
+pub(crate) fn model_list(models: &[Model], client: Client) -> Bytes {
+    let data = models.iter().map(|model| model_value(model, client));
+    let data: Vec<Value> = data.collect();
     json!({ "object": "list", "data": data }).to_string().into()
 }

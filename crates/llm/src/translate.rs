@@ -313,12 +313,15 @@ impl TranslatedAnswer {
 /// Puts the name that the upstream knows in the place of the client's.
 ///
 /// # Errors
-/// If there is neither.
+/// If there is neither, or it would lead elsewhere in a path, where some APIs have it.
 fn rename<'a>(name: &mut Cow<'a, str>, to: Option<&'a str>) -> Result<(), Fault> {
     if let Some(to) = to {
         *name = Cow::Borrowed(to);
     } else if name.is_empty() {
         return Err(Fault::new("model", "is required"));
+    }
+    if climbs(name) {
+        return Err(Fault::new("model", "is no name of a model"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Client;
 use crate::response::Usage;
 use crate::{Dialect, error, models};
 
@@ -90,18 +91,18 @@ fn models_are_described_as_anthropic_does() {
         owned_by: "o".into(),
     };
     let value = |id: &str, created: &str| json!({"type": "model", "id": id, "display_name": id, "created_at": created});
-    let one = models::encode_model(Dialect::Anthropic, &model("a/b", 0));
+    let one = models::encode_model(Dialect::Anthropic, Client::Any, &model("a/b", 0));
     assert_eq!(parse(&one), value("a/b", "1970-01-01T00:00:00Z"));
     let list = [model("x", 951_782_400), model("y", 1_740_000_001)];
     assert_eq!(
-        parse(&models::encode_list(Dialect::Anthropic, &list)),
+        parse(&models::encode_list(Dialect::Anthropic, Client::Any, &list)),
         json!({
             "data": [value("x", "2000-02-29T00:00:00Z"), value("y", "2025-02-19T21:20:01Z")],
             "has_more": false, "first_id": "x", "last_id": "y",
         })
     );
     assert_eq!(
-        parse(&models::encode_list(Dialect::Anthropic, &[])),
+        parse(&models::encode_list(Dialect::Anthropic, Client::Any, &[])),
         json!({"data": [], "has_more": false, "first_id": null, "last_id": null})
     );
 }

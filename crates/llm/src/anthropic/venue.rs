@@ -9,7 +9,6 @@ use std::borrow::Cow;
 
 use crate::bedrock::path as bedrock;
 use crate::gemini::path as vertex;
-use crate::percent::climbs;
 use crate::wire::{Fault, Value, object};
 
 /// Who serves the Messages API.
@@ -25,18 +24,12 @@ pub(crate) enum Venue {
 
 impl Venue {
     /// The path below a base path at which `model` goes on with a conversation.
-    ///
-    /// # Errors
-    /// A model's name that is more than one step of a path.
-    pub(crate) fn messages(self, model: &str, stream: bool) -> Result<Cow<'static, str>, Fault> {
-        if self != Self::Own && climbs(model) {
-            return Err(Fault::new("model", "is no name of a model"));
-        }
-        Ok(match self {
+    pub(crate) fn messages(self, model: &str, stream: bool) -> Cow<'static, str> {
+        match self {
             Self::Own => Cow::Borrowed(super::MESSAGES_PATH),
             Self::Vertex => Cow::Owned(vertex::raw_predict(model, stream)),
             Self::Bedrock => Cow::Owned(bedrock::invoke(model, stream)),
-        })
+        }
     }
 
     /// The path at which tokens are counted.
@@ -134,22 +127,19 @@ mod tests {
 
     #[test]
     fn paths_name_the_model_and_how_it_is_asked() {
-        let path = |venue: Venue, stream| venue.messages("claude@1", stream).unwrap();
+        let path = |venue: Venue, stream| venue.messages("claude@1", stream);
         let google = "/publishers/anthropic/models/claude%401";
         assert_eq!(path(Venue::Vertex, false), format!("{google}:rawPredict"));
         assert_eq!(
             path(Venue::Vertex, true),
             format!("{google}:streamRawPredict")
         );
-        let bedrock = Venue::Bedrock
-            .messages("us.anthropic.claude-v1:0", true)
-            .unwrap();
+        let bedrock = Venue::Bedrock.messages("us.anthropic.claude-v1:0", true);
         assert_eq!(
             bedrock,
             "/model/us.anthropic.claude-v1%3A0/invoke-with-response-stream"
         );
         assert_eq!(path(Venue::Own, true), "/messages");
-        assert!(Venue::Vertex.messages("..", false).is_err());
         assert_eq!(
             Venue::Vertex.count_tokens(),
             "/publishers/anthropic/models/count-tokens:rawPredict"

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::Client;
 use crate::response::{Ended, PlainTap, StreamOptions, StreamTap, Usage};
 use crate::{Api, Dialect, ErrorKind, error, models};
 
@@ -130,7 +131,8 @@ fn errors_and_models_are_ollamas() {
         owned_by: "us".into(),
     };
     let list: Value =
-        serde_json::from_slice(&models::encode_list(Dialect::Ollama, &[model])).unwrap();
+        serde_json::from_slice(&models::encode_list(Dialect::Ollama, Client::Any, &[model]))
+            .unwrap();
     assert_eq!(list["models"][0]["model"], "m");
     assert_eq!(list["models"][0]["modified_at"], "1970-01-01T00:00:00Z");
 }

@@ -62,7 +62,7 @@ impl Conversation {
         let body = encoded.map_err(|fault| self.in_client_s_words(fault))?;
         let (resource, body) = match (self.upstream, pair.quirks.venue) {
             (Form::AnthropicMessages, venue) if venue != Venue::Own => (
-                venue.messages(&request.model, request.stream)?,
+                venue.messages(&request.model, request.stream),
                 venue.envelop(&body, None)?,
             ),
             (upstream, _) => (upstream.resource(&request), body),

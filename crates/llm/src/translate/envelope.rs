@@ -22,11 +22,11 @@ impl Envelope {
     pub(super) fn of(client: Api, dialect: Dialect, quirks: &Quirks) -> Option<Self> {
         let is_own = client.dialect == Dialect::Anthropic && dialect == Dialect::Anthropic;
         let (venue, operation) = (quirks.venue, client.operation);
-        let is_there = match (venue, operation) {
-            (Venue::Vertex | Venue::Bedrock, Operation::ChatCompletions) => true,
-            (Venue::Vertex, Operation::CountTokens) => true,
-            _ => false,
-        };
+        let is_there = matches!(
+            (venue, operation),
+            (Venue::Vertex | Venue::Bedrock, Operation::ChatCompletions)
+                | (Venue::Vertex, Operation::CountTokens)
+        );
         (is_own && is_there).then_some(Self { venue, operation })
     }
 
@@ -53,7 +53,7 @@ impl Envelope {
             (self.venue.count_tokens(), body)
         } else {
             let body = self.venue.envelop(body, asked.betas)?;
-            (self.venue.messages(&name, stream == Some(true))?, body)
+            (self.venue.messages(&name, stream == Some(true)), body)
         };
         let request = TranslatedRequest::new(pair, resource, body, Dropped::default());
         // What Google answers is as Anthropic would.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::form::{StreamDecoder, StreamEncoder};
 use super::{Exchange, Pair, Unsaid};
+use crate::Client;
 use crate::canonical::{Event, Opening, StreamTerms};
 use crate::frames::{BadFrame, Decoder, Frame};
 use crate::response::{Ended, StreamReport, UpstreamError, Usage};
@@ -82,6 +83,15 @@ impl StreamTranslator {
                 error: None,
             },
         })
+    }
+
+    /// Writes for this client.
+    #[must_use]
+    pub fn for_client(mut self, client: Client) -> Self {
+        if let StreamEncoder::OpenAiChat(encoder) = &mut self.writer.encoder {
+            encoder.write_for(client);
+        }
+        self
     }
 
     /// Takes the next chunk of any length and appends what it says in the client's dialect.

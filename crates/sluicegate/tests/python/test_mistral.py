@@ -108,10 +108,8 @@ class TestClient:
     # OpenAI itself takes no answers back from this client: they have a `prefix`.
     @both
     @pytest.mark.parametrize("model", [LARGE, "claude", "nova"])
-    def test_tool_loop(self, request, mistral, answer, model):
-        if answer is streamed and model != LARGE:
-            reason = "the client wants a call's name in each piece; OpenAI's streams say it once"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    def test_tool_loop(self, mistral, answer, model):
+        """Calls come whole in streams, as Mistral's own do."""
         messages = [user("play parallel")]
         first, finish, _ = answer(mistral, model, messages, tools=[WEATHER])
         assert finish == "tool_calls" and len(first.tool_calls) == 2
@@ -196,11 +194,6 @@ class TestClient:
         assert [item.index for item in answer.data] == [0, 1]
         assert answer.data[0].embedding == [0.5, 0.07]
 
-    @pytest.mark.xfail(
-        strict=True,
-        raises=errors.ResponseValidationError,
-        reason="the client wants models with `type` and `capabilities`; the list is OpenAI's",
-    )
     def test_models(self, mistral):
         names = {model.id for model in mistral.models.list().data}
         assert {LARGE, "claude", "gpt-5"} <= names

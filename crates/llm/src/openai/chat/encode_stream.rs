@@ -1,15 +1,14 @@
 //! To the chunks of a chat completion.
 
-use std::borrow::Cow;
-
 use super::encode_response::{
     finish_name, write_detail, write_signature, write_tokens, write_usage,
 };
+use crate::Client;
 use crate::canonical::{Delta, Event, Opening, Reasoning, StreamTerms, Token};
 use crate::error::{ApiError, ErrorKind};
 use crate::openai::{END_OF_STREAM, error_body};
 use crate::response::{UpstreamError, Usage};
-use crate::sse;
+use crate::sse::{self, DEFAULT_MAX_FRAME};
 use crate::wire::{ListWriter, ObjectWriter, append_object};
 
 /// Writes a stream, event by event.
@@ -21,24 +20,62 @@ pub(crate) struct StreamEncoder {
     created: u64,
     usage: Usage,
     choices: Vec<Choice>,
+    /// Whether a call is written as a whole.
+    whole_calls: bool,
 }
 
 /// One of the answers, as far as it has been written.
 #[derive(Debug, Default)]
 struct Choice {
     index: u32,
-    /// The parts that are calls, each with whether it has had arguments: their place here is the
-    /// number that a chunk has for them.
-    calls: Vec<(u32, bool)>,
+    /// The parts that are calls: their place here is the number that a chunk has for them.
+    calls: Vec<Call>,
     refusals: Vec<u32>,
     /// The parts that are thoughts: their place here is their number.
     thoughts: Vec<u32>,
 }
 
+/// A call.
+#[derive(Debug)]
+struct Call {
+    part: u32,
+    /// Whether it has had arguments.
+    is_given: bool,
+    /// What is not yet written of it, for a client that wants it as a whole.
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    id: Box<str>,
+    name: Box<str>,
+    arguments: String,
+    signature: Option<Box<str>>,
+}
+
 impl Choice {
     /// The number of a call.
     fn number(&self, part: u32) -> Option<usize> {
-        self.calls.iter().position(|(call, _)| *call == part)
+        self.calls.iter().position(|call| call.part == part)
+    }
+
+    fn held(&mut self, part: u32) -> Option<&mut Held> {
+        let mut calls = self.calls.iter_mut();
+        calls.find(|call| call.part == part)?.held.as_mut()
+    }
+}
+
+impl Held {
+    fn write(&self, o: &mut ObjectWriter<'_>) {
+        o.value("id", &self.id);
+        o.value("type", "function");
+        o.object("function", |o| {
+            o.value("name", &self.name);
+            o.value("arguments", &self.arguments);
+        });
+        if let Some(signature) = &self.signature {
+            write_signature(signature, o);
+        }
     }
 }
 
@@ -52,7 +89,13 @@ impl StreamEncoder {
             created: terms.now,
             usage: Usage::default(),
             choices: Vec::new(),
+            whole_calls: false,
         }
+    }
+
+    /// Writes for this client.
+    pub(crate) fn write_for(&mut self, client: Client) {
+        self.whole_calls = client == Client::Mistral;
     }
 
     /// Appends the chunks that say what has happened.
@@ -124,7 +167,21 @@ impl StreamEncoder {
                 self.write(index, None, thought, out);
             }
             Opening::ToolCall { id, name } => {
-                choice.calls.push((part, false));
+                let held = self.whole_calls.then(|| Held {
+                    id: Box::from(&**id),
+                    name: Box::from(&**name),
+                    arguments: String::new(),
+                    signature: None,
+                });
+                let is_held = held.is_some();
+                choice.calls.push(Call {
+                    part,
+                    is_given: false,
+                    held,
+                });
+                if is_held {
+                    return;
+                }
                 let number = choice.calls.len() - 1;
                 let opened = |o: &mut ObjectWriter<'_>| {
                     o.value("id", id);
@@ -144,6 +201,9 @@ impl StreamEncoder {
         let Some(choice) = self.choices.get_mut(at) else {
             return;
         };
+        if choice.held(part).is_some() {
+            return self.hold(index, part, delta, out);
+        }
         let number = choice.number(part);
         let thought = choice.thoughts.iter().position(|thought| *thought == part);
         match (delta, number, thought) {
@@ -154,8 +214,8 @@ impl StreamEncoder {
                 self.write(index, None, |o| o.value(field, text), out);
             }
             (Delta::Arguments(text), Some(number), _) => {
-                if let Some((_, given)) = choice.calls.get_mut(number) {
-                    *given = true;
+                if let Some(call) = choice.calls.get_mut(number) {
+                    call.is_given = true;
                 }
                 self.write_arguments(index, number, text, out);
             }
@@ -180,9 +240,9 @@ impl StreamEncoder {
     }
 
     /// A thought goes on. The proof that may follow is of its text, so they come back together.
-    fn think(&mut self, index: u32, thought: usize, text: &Cow<'_, str>, out: &mut Vec<u8>) {
+    fn think(&mut self, index: u32, thought: usize, text: &str, out: &mut Vec<u8>) {
         let piece = Reasoning {
-            text: Some(text.clone()),
+            text: Some(text.into()),
             ..Reasoning::default()
         };
         let said = |o: &mut ObjectWriter<'_>| {
@@ -194,13 +254,59 @@ impl StreamEncoder {
 
     /// A call without arguments has an empty object of them: clients parse what they get.
     fn close(&mut self, index: u32, part: u32, out: &mut Vec<u8>) {
-        let choice = self.choices.iter().find(|one| one.index == index);
-        let Some((choice, number)) = choice.and_then(|one| Some((one, one.number(part)?))) else {
+        let mut choices = self.choices.iter_mut();
+        let choice = choices.find(|one| one.index == index);
+        let Some((choice, number)) = choice.and_then(|one| {
+            let number = one.number(part)?;
+            Some((one, number))
+        }) else {
             return;
         };
-        if choice.calls.get(number).is_some_and(|(_, given)| !given) {
-            self.write_arguments(index, number, "{}", out);
+        let Some(call) = choice.calls.get_mut(number) else {
+            return;
+        };
+        let is_given = call.is_given;
+        match call.held.take() {
+            Some(mut held) => {
+                if held.arguments.is_empty() && !is_given {
+                    held.arguments.push_str("{}");
+                }
+                self.write_call(index, number, |o| held.write(o), out);
+            }
+            None if !is_given => self.write_arguments(index, number, "{}", out),
+            None => {}
         }
+    }
+
+    /// Keeps what is said of a call that is to be written as a whole. One that grows beyond all bounds
+    /// comes in pieces nevertheless, each with its name.
+    fn hold(&mut self, index: u32, part: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        let mut choices = self.choices.iter_mut();
+        let Some(choice) = choices.find(|one| one.index == index) else {
+            return;
+        };
+        let Some(held) = choice.held(part) else {
+            return;
+        };
+        match delta {
+            Delta::Arguments(text) => held.arguments.push_str(text),
+            Delta::Signature(signature) => held.signature = Some(Box::from(&**signature)),
+            Delta::Text(_) => {}
+        }
+        if held.arguments.len() < DEFAULT_MAX_FRAME {
+            return;
+        }
+        let piece = Held {
+            id: held.id.clone(),
+            name: held.name.clone(),
+            arguments: std::mem::take(&mut held.arguments),
+            signature: None,
+        };
+        let number = choice.number(part).unwrap_or_default();
+        if let Some(call) = choice.calls.get_mut(number) {
+            call.is_given = true;
+        }
+        self.write_call(index, number, |o| piece.write(o), out);
     }
 
     fn tokens(&mut self, index: u32, tokens: &[Token<'_>], out: &mut Vec<u8>) {

@@ -1,6 +1,9 @@
 //! What Mistral's models and clients say otherwise.
 
+use serde_json::{Value, json};
+
 use super::*;
+use crate::Client;
 use crate::canonical::Reasoning;
 
 const THOUGHT: &str = r#"{"type": "thinking", "thinking": [{"type": "text", "text": "so "},
@@ -97,4 +100,64 @@ fn an_error_of_validation_has_words() {
     check(json!({"detail": "Unauthorized"}), "Unauthorized");
     check(json!({"object": "error", "message": "no"}), "no");
     assert!(crate::openai::other_error(b"{\"detail\": 3}").is_none());
+}
+
+/// Its client takes each piece of a call for a call.
+#[test]
+fn a_call_is_streamed_as_a_whole() {
+    let delta = |part, delta| Event::Delta {
+        choice: 0,
+        part,
+        delta,
+    };
+    let open = |part, id: &'static str| Event::Open {
+        choice: 0,
+        part,
+        opening: Opening::ToolCall {
+            id: id.into(),
+            name: "weather".into(),
+        },
+    };
+    let mut encoder = StreamEncoder::new(StreamTerms {
+        usage: false,
+        now: 1,
+    });
+    encoder.write_for(Client::Mistral);
+    let mut out = Vec::new();
+    for event in [
+        open(0, "a"),
+        delta(0, Delta::Arguments("{\"city\":".into())),
+        open(1, "b"),
+        delta(0, Delta::Arguments("\"Cahul\"}".into())),
+        delta(0, Delta::Signature("proof".into())),
+        Event::Close { choice: 0, part: 0 },
+        Event::Close { choice: 0, part: 1 },
+    ] {
+        encoder.event(&event, &mut out);
+    }
+    let told = String::from_utf8(out).unwrap();
+    let chunks = told.lines().filter_map(|line| line.strip_prefix("data: "));
+    let calls: Vec<Value> = chunks
+        .map(|chunk| serde_json::from_str::<Value>(chunk).unwrap())
+        .map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].clone())
+        .filter(|calls| !calls.is_null())
+        .collect();
+    assert_eq!(calls.len(), 2, "{told}");
+    let call = |at: usize| calls[at][0]["function"].clone();
+    assert_eq!(
+        call(0),
+        json!({"name": "weather", "arguments": "{\"city\":\"Cahul\"}"})
+    );
+    assert_eq!(call(1), json!({"name": "weather", "arguments": "{}"}));
+    assert_eq!(calls[1][0]["index"], 1);
+    assert!(told.contains("proof"));
+}
+
+#[test]
+fn its_client_is_known_by_its_name() {
+    assert_eq!(
+        Client::of_agent("mistral-client-python/3.7.0"),
+        Client::Mistral
+    );
+    assert_eq!(Client::of_agent("OpenAI/Python 3.54.0"), Client::Any);
 }

@@ -1,0 +1,63 @@
+"""The official clients for Node work unchanged: their tests are beside this directory, and are run
+here in front of the same mesh as the clients for Python."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CLIENT_KEY
+
+SUITE = Path(__file__).parent.parent / "node"
+MODULES = os.environ.get("SLUICEGATE_NODE_MODULES")
+MODELS = ["gpt-5", "claude", "gemini-3-pro", "qwen", "nova", "mistral-large", "command-a"]
+
+# Longest that the tests of one file may take.
+SECONDS = 60
+
+pytestmark = pytest.mark.skipif(
+    not MODULES, reason="SLUICEGATE_NODE_MODULES does not tell where the packages for Node are"
+)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    """The tests beside the packages, since modules are looked for from where they are asked for."""
+    directory = tmp_path_factory.mktemp("node")
+    for file in SUITE.glob("*.mjs"):
+        shutil.copy(file, directory)
+    (directory / "node_modules").symlink_to(MODULES, target_is_directory=True)
+    return directory
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in SUITE.glob("*.test.mjs")))
+def test_clients(mesh, directory, name):
+    # Nothing else of the environment, in which a key or a proxy may be named.
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SLUICEGATE_URL": mesh.url,
+        "SLUICEGATE_KEY": CLIENT_KEY,
+        "SLUICEGATE_MODELS": ",".join(MODELS),
+    }
+    run = subprocess.run(
+        ["node", "--test-reporter=spec", name],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=SECONDS,
+    )
+    if run.returncode != 0:
+        pytest.fail(failures(run.stdout), pytrace=False)
+    counted = re.search(r"^ℹ pass (\d+)$", run.stdout, re.MULTILINE)
+    assert counted and int(counted.group(1)) > 0, f"nothing was tested:\n{run.stdout}"
+
+
+def failures(output: str) -> str:
+    """What Node tells of the tests that failed; all that it told if it did not come to tests."""
+    _, mark, failed = output.partition("✖ failing tests:")
+    return failed.strip() if mark else output
