@@ -209,7 +209,7 @@ impl Service {
                 let name = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
                 let host = variables.get(name);
                 let host = host.as_deref().unwrap_or(METADATA);
-                let url = Url::parse(name, host, Plain::Anybody)?;
+                let url = Url::parse(name, host, Plain::Metadata)?;
                 let path = format!("{}/metadata/identity/oauth2/token", url.base_path());
                 Ok(Self::Machine(url.at(&path)?))
             }

@@ -181,5 +181,5 @@ fn metadata_server(variables: &Variables) -> Result<Url, Error> {
     let name = "GCE_METADATA_HOST";
     let host = variables.get(name);
     let url = format!("http://{}", host.as_deref().unwrap_or(METADATA));
-    Url::parse(name, &url, Plain::Anybody)
+    Url::parse(name, &url, Plain::Metadata)
 }

@@ -24,9 +24,18 @@ pub(crate) struct Url {
 pub(crate) enum Plain {
     /// This machine, and addresses of its link alone, which clouds give their metadata services.
     Local,
-    /// Anybody: no secret is sent there.
-    Anybody,
+    /// These, and the names that metadata services have there: what they answer is a secret.
+    Metadata,
 }
+
+impl Plain {
+    fn may_name(self, host: &str) -> bool {
+        is_local(host) || self == Self::Metadata && METADATA.contains(&host)
+    }
+}
+
+/// What Google calls its metadata service, on every machine of its own.
+const METADATA: [&str; 3] = ["metadata.google.internal", "metadata.goog", "metadata"];
 
 impl Url {
     /// Parses `text`, which `what` gave. The message does not repeat it: it may hold a password.
@@ -49,7 +58,7 @@ impl Url {
             Some(port) => port.as_u16(),
             None => own_port,
         };
-        if !tls && plain == Plain::Local && !is_local(&host) {
+        if !tls && !plain.may_name(&host) {
             return Err(Error::unusable(format_args!(
                 "{what} is not an https URL, and {host} is not on this machine or its link"
             )));
@@ -128,7 +137,11 @@ mod tests {
         ] {
             assert_eq!(host(text, Plain::Local).as_deref(), expected, "{text}");
         }
-        let anybody = host("http://metadata.google.internal/t", Plain::Anybody);
-        assert_eq!(anybody.as_deref(), Some("metadata.google.internal:80/t"));
+        let named = "http://metadata.google.internal/t";
+        assert_eq!(host(named, Plain::Local), None);
+        let metadata = host(named, Plain::Metadata);
+        assert_eq!(metadata.as_deref(), Some("metadata.google.internal:80/t"));
+        assert_eq!(host("http://metadata.example/t", Plain::Metadata), None);
+        assert_eq!(host("http://10.0.0.1/t", Plain::Metadata), None);
     }
 }

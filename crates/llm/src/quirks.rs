@@ -38,7 +38,11 @@ pub(crate) struct ChatQuirks {
     /// What the model is made to have said to the results of its calls where the user speaks next,
     /// for a server that refuses a conversation in which it said nothing.
     pub(crate) reply_to_results: Option<&'static str>,
-    /// Hints that make it refuse a request.
+    /// Whether it knows `max_completion_tokens` of a model that is not OpenAI's.
+    pub(crate) knows_newer_bound: bool,
+    /// Whether it may be asked for more than one answer.
+    pub(crate) gives_choices: bool,
+    /// Hints that make it refuse a request; `name` is that of who says a message.
     pub(crate) unknown: &'static [&'static str],
 }
 
@@ -49,6 +53,8 @@ impl ChatQuirks {
         seed: "seed",
         call_id_len: None,
         reply_to_results: None,
+        knows_newer_bound: true,
+        gives_choices: true,
         unknown: &[],
     };
 }
@@ -82,8 +88,9 @@ impl Quirks {
     };
 
     /// Mistral, which refuses every field that it does not know (`extra_forbidden`), has tiers of
-    /// service by other names, calls the seed `random_seed`, wants ids of nine letters and digits, refuses a user's words right
-    /// behind results (`invalid_request_message_order`), and reports usage unasked.
+    /// service by other names, calls the seed `random_seed`, wants ids of nine letters and digits,
+    /// refuses a user's words right behind results (`invalid_request_message_order`), and reports
+    /// usage unasked.
     pub const MISTRAL: Self = Self {
         key_header: None,
         dimensions: "output_dimension",
@@ -93,9 +100,20 @@ impl Quirks {
             seed: "random_seed",
             call_id_len: Some(9),
             reply_to_results: Some("OK."),
-            unknown: &["user", "service_tier"],
+            knows_newer_bound: false,
+            unknown: &["user", "service_tier", "name"],
             ..ChatQuirks::NONE
         },
+    };
+
+    /// Groq, which answers with 400 to what it does not support, and gives one answer.
+    pub const GROQ: Self = Self {
+        chat: ChatQuirks {
+            gives_choices: false,
+            unknown: &["logprobs", "name"],
+            ..ChatQuirks::NONE
+        },
+        ..Self::NONE
     };
 
     /// Anthropic's models at Google's Vertex AI, for which tokens of an identity are bearers.
@@ -151,6 +169,7 @@ impl Quirks {
         match host {
             "api.openai.com" => &Self::OPENAI,
             "api.mistral.ai" => &Self::MISTRAL,
+            "api.groq.com" => &Self::GROQ,
             host if azure.iter().any(|domain| host.ends_with(domain)) => &Self::AZURE,
             _ => &Self::NONE,
         }

@@ -238,12 +238,17 @@ impl Pair {
         model: Option<&str>,
         media: &FetchedMedia,
     ) -> Result<TranslatedRequest, Fault> {
-        match self.exchange {
+        let request = match self.exchange {
             Exchange::Conversation(exchange) => exchange.request(self, asked, body, model, media),
             Exchange::Envelope(exchange) => exchange.request(self, asked, body, model),
             Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
             Exchange::Ranking(exchange) => exchange.request(self, body, model),
+        }?;
+        // Some APIs have the model in the path, in which it must not lead elsewhere.
+        if climbs(&request.resource) {
+            return Err(Fault::new("model", "is no name of a model"));
         }
+        Ok(request)
     }
 
     /// The error that an error answer of the upstream reports; `None` if it is no such.
@@ -273,7 +278,7 @@ impl Pair {
     pub fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
         match self.exchange {
             Exchange::Conversation(exchange) => exchange.answer(body, unsaid),
-            Exchange::Envelope(exchange) => Ok(exchange.answer(body)),
+            Exchange::Envelope(exchange) => exchange.answer(body),
             Exchange::Embedding(exchange) => exchange.answer(body, unsaid),
             Exchange::Ranking(exchange) => exchange.answer(body, unsaid),
         }

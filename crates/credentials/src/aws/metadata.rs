@@ -82,7 +82,7 @@ pub(super) async fn of_instance(variables: &Variables, client: &Client) -> Resul
     let own = if ipv6 { INSTANCE_IPV6 } else { INSTANCE };
     let name = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
     let service = get(name);
-    let service = Url::parse(name, service.as_deref().unwrap_or(own), Plain::Anybody)?;
+    let service = Url::parse(name, service.as_deref().unwrap_or(own), Plain::Metadata)?;
     let at = |path: &str| service.at(&format!("{}/latest{path}", service.base_path()));
 
     let lifetime = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");

@@ -90,26 +90,43 @@ impl Profiles {
         let Some(first) = self.0.get(name) else {
             return Ok(None);
         };
-        let region = first.get("region").cloned();
         let mut roles = Vec::new();
-        let (mut name, mut profile) = (name, first);
-        let base = loop {
+        let Some(base) = self.base(name, first, &mut roles)? else {
+            return Ok(None);
+        };
+        roles.reverse();
+        Ok(Some(Plan {
+            base,
+            roles,
+            region: first.get("region").cloned(),
+        }))
+    }
+
+    /// Where the keys come from that a profile begins with, and the roles on the way to it, the
+    /// profile's own first.
+    fn base<'s>(
+        &'s self,
+        mut name: &'s str,
+        mut profile: &'s Profile,
+        roles: &mut Vec<Role>,
+    ) -> Result<Option<Base>, Error> {
+        loop {
+            let no_keys = || unusable(name, "has no keys");
             match step(name, profile)? {
-                Step::Base(base) => break base,
+                Step::Base(base) => return Ok(Some(base)),
                 Step::Nothing if roles.is_empty() => return Ok(None),
-                Step::Nothing => return Err(unusable(name, "has no keys")),
+                Step::Nothing => return Err(no_keys()),
                 // A profile with a role may be its own source: then its keys assume it.
                 Step::Role(role, source) if source == name => {
                     roles.push(role);
-                    break Base::Keys(keys(profile).ok_or_else(|| unusable(name, "has no keys"))?);
+                    let keys = keys(profile).ok_or_else(no_keys)?;
+                    return Ok(Some(Base::Keys(keys)));
                 }
                 Step::Role(role, source) => {
                     roles.push(role);
+                    let too_many = "is one of too many that refer to each other";
                     if roles.len() > MAX_ROLES {
-                        return Err(unusable(
-                            name,
-                            "is one of too many that refer to each other",
-                        ));
+                        return Err(unusable(name, too_many));
                     }
                     let missing = || unusable(name, "has a `source_profile` that there is not");
                     (name, profile) = match self.0.get_key_value(source) {
@@ -119,16 +136,10 @@ impl Profiles {
                 }
                 Step::RoleOf(role, base) => {
                     roles.push(role);
-                    break base;
+                    return Ok(Some(base));
                 }
             }
-        };
-        roles.reverse();
-        Ok(Some(Plan {
-            base,
-            roles,
-            region,
-        }))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ fn hosts_are_known_by_their_urls() {
     check("https://me.openai.azure.com/openai/v1", &Quirks::AZURE);
     check("https://me.services.ai.azure.com/openai/v1", &Quirks::AZURE);
     check("https://api.mistral.ai/v1", &Quirks::MISTRAL);
+    check("https://api.groq.com/openai/v1", &Quirks::GROQ);
     check("https://openai.azure.com.evil.test/v1", &Quirks::NONE);
     check("https://evil.test/api.openai.com", &Quirks::NONE);
     check("http://[::1]:8000/v1", &Quirks::NONE);

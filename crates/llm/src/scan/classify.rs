@@ -136,13 +136,7 @@ impl Classifier {
         let present = (token != Token::Null).then_some(span);
         let scan = &mut self.scan;
         match spec.role {
-            Role::Model if present.is_none() => scan.model_null = Some(span),
-            Role::Model => {
-                scan.model = Some(Field {
-                    span,
-                    value: decode(&self.text),
-                })
-            }
+            Role::Model => self.note_model(span, present.is_some()),
             Role::Stream => {
                 scan.stream = present.map(|span| Field {
                     span,
@@ -164,14 +158,30 @@ impl Classifier {
             }
             Role::Choices => scan.n = count(spec, present, &self.text)?,
             Role::Named => self.name_again(token, span),
-            Role::Metadata | Role::GenerationConfig | Role::Options | Role::InferenceConfig => {}
-            Role::Wrapped | Role::Batch => {}
+            role => self.note_prompt(role, present),
+        }
+        Ok(())
+    }
+
+    fn note_model(&mut self, span: Span, is_present: bool) {
+        if is_present {
+            let value = decode(&self.text);
+            self.scan.model = Some(Field { span, value });
+        } else {
+            self.scan.model_null = Some(span);
+        }
+    }
+
+    /// Notes where something stands that the model reads.
+    fn note_prompt(&mut self, role: Role, present: Option<Span>) {
+        let scan = &mut self.scan;
+        match role {
             Role::System | Role::Instruction => scan.system = present,
             Role::Messages | Role::Contents | Role::Input => scan.messages = present,
             Role::Prompt => scan.prompt = present,
             Role::Tools => scan.tools = present,
+            _ => {}
         }
-        Ok(())
     }
 
     /// Notes a name of the model beside that in the path.

@@ -61,15 +61,16 @@ impl Envelope {
         Ok(TranslatedRequest { pair, ..request })
     }
 
-    pub(super) fn answer(self, body: &[u8]) -> TranslatedAnswer {
+    pub(super) fn answer(self, body: &[u8]) -> Result<TranslatedAnswer, Fault> {
+        let document = Value::document(body)?;
+        if !document.is_object() {
+            return Err(document.expected("an object"));
+        }
         let mut tap = PlainTap::new(self.upstream());
         tap.feed(body);
         let read = tap.finish();
-        TranslatedAnswer::new(
-            body.to_vec(),
-            read.model.as_deref().unwrap_or_default(),
-            read.usage,
-        )
+        let model = read.model.as_deref().unwrap_or_default();
+        Ok(TranslatedAnswer::new(body.to_vec(), model, read.usage))
     }
 }
 

@@ -60,8 +60,8 @@ fn refused(client: Api, to: Dialect, body: &Value) -> String {
 
 #[test]
 fn a_model_does_not_lead_to_other_paths() {
-    for dialect in [Dialect::Gemini, Dialect::Bedrock, Dialect::Anthropic] {
-        for model in ["..", "a/../../b", "."] {
+    for dialect in [Dialect::Gemini, Dialect::Bedrock] {
+        for model in ["..", "a/../../b", "a/./b"] {
             let body = json!({"model": model, "messages": [{"role": "user", "content": "a"}]});
             assert_eq!(
                 refused(CHAT, dialect, &body),

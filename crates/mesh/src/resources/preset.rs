@@ -147,6 +147,7 @@ impl Preset {
             Self::Openai => &Quirks::OPENAI,
             Self::Azure => &Quirks::AZURE,
             Self::Mistral => &Quirks::MISTRAL,
+            Self::Groq => &Quirks::GROQ,
             Self::VertexAnthropic => &Quirks::VERTEX_ANTHROPIC,
             Self::BedrockAnthropic => &Quirks::BEDROCK_ANTHROPIC,
             _ => &Quirks::NONE,

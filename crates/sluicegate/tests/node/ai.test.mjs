@@ -1,5 +1,4 @@
-// Vercel's AI SDK works unchanged with its providers for OpenAI, Anthropic and Google, whoever serves the
-// model.
+// Vercel's AI SDK works unchanged, whoever serves the model.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -66,7 +65,11 @@ function tools(asked) {
   return { weather: tool({ description: "The weather of a city", inputSchema, execute }) };
 }
 
-const counted = ({ inputTokens, outputTokens, totalTokens }) => [inputTokens, outputTokens, totalTokens];
+const counted = ({ inputTokens, outputTokens, totalTokens }) => [
+  inputTokens,
+  outputTokens,
+  totalTokens,
+];
 
 for (const [api, { models, of, providerOptions }] of Object.entries(APIS)) {
   for (const name of models) {
@@ -74,13 +77,19 @@ for (const [api, { models, of, providerOptions }] of Object.entries(APIS)) {
       const model = of(name);
       for (const [way, answer] of Object.entries(WAYS)) {
         test(`${api} of ${name}: text, ${way}`, async () => {
-          const result = await answer(model, "Name rivers.", { providerOptions, system: "Be brief." });
+          const result = await answer(model, "Name rivers.", {
+            providerOptions,
+            system: "Be brief.",
+          });
           assert.equal(result.text, TEXT);
           assert.equal(result.finishReason, "stop");
           assert.deepEqual(counted(result.usage), [21, 13, 34]);
         });
 
-        for (const [script, told] of [["parallel", RESULTS], ["tool", "weather(Brăila)=21 °C"]]) {
+        for (const [script, told] of [
+          ["parallel", RESULTS],
+          ["tool", "weather(Brăila)=21 °C"],
+        ]) {
           test(`${api} of ${name}: several steps with tools: ${script}, ${way}`, async () => {
             const asked = [];
             const fields = { providerOptions, tools: tools(asked), stopWhen: stepCountIs(3) };
@@ -95,14 +104,20 @@ for (const [api, { models, of, providerOptions }] of Object.entries(APIS)) {
 
         test(`${api} of ${name}: an object, ${way}`, async () => {
           const output = Output.object({ schema: River });
-          assert.deepEqual((await answer(model, "play json", { providerOptions, output })).output, RIVER);
+          assert.deepEqual(
+            (await answer(model, "play json", { providerOptions, output })).output,
+            RIVER,
+          );
         });
 
         test(`${api} of ${name}: an answer that is cut off, ${way}`, async () => {
           assert.equal((await answer(model, "play length")).finishReason, "length");
         });
 
-        for (const [script, status] of [["invalid", 400], ["overloaded", 503]]) {
+        for (const [script, status] of [
+          ["invalid", 400],
+          ["overloaded", 503],
+        ]) {
           test(`${api} of ${name}: ${script}, ${way}`, async () => {
             await assert.rejects(answer(model, `play ${script}`), (error) => {
               assert.ok(APICallError.isInstance(error), String(error));
@@ -127,7 +142,9 @@ for (const [api, { models, of, providerOptions }] of Object.entries(APIS)) {
 
 describe("thoughts", { concurrency: true }, () => {
   const messages = { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } };
-  const responses = { openai: { reasoningSummary: "auto", reasoningEffort: "medium", store: false } };
+  const responses = {
+    openai: { reasoningSummary: "auto", reasoningEffort: "medium", store: false },
+  };
   responses.openai.include = ["reasoning.encrypted_content"];
   responses.openai.forceReasoning = true;
   const asks = [
@@ -160,9 +177,15 @@ test("items that a server would have kept", async () => {
 
 test("embeddings", async () => {
   for (const name of ["mistral-large", "gemini-embedding-001", "nomic-embed-text", "embed-v4"]) {
-    const { embeddings } = await embedMany({ model: openai.embedding(name), values: ["a river", "sea"] });
+    const { embeddings } = await embedMany({
+      model: openai.embedding(name),
+      values: ["a river", "sea"],
+    });
     assert.equal(embeddings.length, 2);
-    assert.ok(embeddings.every((vector) => vector.length > 1), name);
+    assert.ok(
+      embeddings.every((vector) => vector.length > 1),
+      name,
+    );
   }
 });
 

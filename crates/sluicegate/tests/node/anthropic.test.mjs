@@ -6,7 +6,18 @@ import Anthropic from "@anthropic-ai/sdk";
 import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
-import { CITY, DEGREES, MODELS, RESULTS, RIVER, TEXT, THOUGHT, anthropic, gathered, user } from "./mesh.mjs";
+import {
+  CITY,
+  DEGREES,
+  MODELS,
+  RESULTS,
+  RIVER,
+  TEXT,
+  THOUGHT,
+  anthropic,
+  gathered,
+  user,
+} from "./mesh.mjs";
 
 const WEATHER = { name: "weather", description: "The weather of a city", input_schema: CITY };
 const THINKING = { type: "enabled", budget_tokens: 1024 };
@@ -26,12 +37,19 @@ const WAYS = { "as a whole": whole, "in a stream": streamed };
 /** What the tools say to the calls of a message. */
 function results(message) {
   const calls = message.content.filter((block) => block.type === "tool_use");
-  const said = ({ id, input }) => ({ type: "tool_result", tool_use_id: id, content: DEGREES[input.city] });
+  const said = ({ id, input }) => ({
+    type: "tool_result",
+    tool_use_id: id,
+    content: DEGREES[input.city],
+  });
   return user(calls.map(said));
 }
 
 const textOf = (message) =>
-  message.content.filter((block) => block.type === "text").map((block) => block.text).join("");
+  message.content
+    .filter((block) => block.type === "text")
+    .map((block) => block.text)
+    .join("");
 
 for (const model of MODELS) {
   describe(`messages of ${model}`, { concurrency: true }, () => {
@@ -40,7 +58,10 @@ for (const model of MODELS) {
         const message = await answer(model, [user("Name rivers.")], { system: "Be brief." });
         assert.deepEqual([message.type, message.role], ["message", "assistant"]);
         assert.ok(message.id && message.model);
-        assert.deepEqual(message.content.map((block) => block.type), ["text"]);
+        assert.deepEqual(
+          message.content.map((block) => block.type),
+          ["text"],
+        );
         assert.equal(textOf(message), TEXT);
         assert.equal(message.stop_reason, "end_turn");
         assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [21, 13]);
@@ -50,10 +71,16 @@ for (const model of MODELS) {
         const messages = [user("play parallel")];
         const first = await answer(model, messages, { tools: [WEATHER] });
         assert.equal(first.stop_reason, "tool_use");
-        assert.deepEqual(first.content.map((block) => block.type), ["tool_use", "tool_use"]);
+        assert.deepEqual(
+          first.content.map((block) => block.type),
+          ["tool_use", "tool_use"],
+        );
         assert.notEqual(first.content[0].id, first.content[1].id);
         const cities = first.content.map((block) => block.input);
-        assert.deepEqual(cities, Object.keys(DEGREES).map((city) => ({ city })));
+        assert.deepEqual(
+          cities,
+          Object.keys(DEGREES).map((city) => ({ city })),
+        );
         messages.push({ role: "assistant", content: first.content }, results(first));
         const second = await answer(model, messages, { tools: [WEATHER] });
         assert.equal(textOf(second), RESULTS);
@@ -97,7 +124,13 @@ for (const model of MODELS) {
       const kinds = events.map((event) => event.type).filter((kind) => kind !== "ping");
       const block = ["content_block_start", "content_block_delta", "content_block_stop"];
       const steps = kinds.filter((kind, at) => kind !== kinds[at - 1]);
-      assert.deepEqual(steps, ["message_start", ...block, ...block, "message_delta", "message_stop"]);
+      assert.deepEqual(steps, [
+        "message_start",
+        ...block,
+        ...block,
+        "message_delta",
+        "message_stop",
+      ]);
     });
 
     test(`${model}: events of the stream's helper`, async () => {
@@ -199,7 +232,8 @@ test("tokens are counted", async () => {
   for (const model of MODELS.filter((model) => model !== "claude")) {
     const fields = { model, messages: [user("Name five rivers of the Black Sea.")] };
     const few = (await anthropic.messages.countTokens(fields)).input_tokens;
-    const more = (await anthropic.messages.countTokens({ ...fields, tools: [WEATHER] })).input_tokens;
+    const more = (await anthropic.messages.countTokens({ ...fields, tools: [WEATHER] }))
+      .input_tokens;
     assert.ok(few > 3 && few < more, `${model}: ${few}, ${more}`);
   }
 });

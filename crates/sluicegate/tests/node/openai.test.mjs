@@ -5,7 +5,18 @@ import { describe, test } from "node:test";
 import OpenAI from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { CITY, DEGREES, MODELS, RESULTS, RIVER, TEXT, THOUGHT, gathered, openai, user } from "./mesh.mjs";
+import {
+  CITY,
+  DEGREES,
+  MODELS,
+  RESULTS,
+  RIVER,
+  TEXT,
+  THOUGHT,
+  gathered,
+  openai,
+  user,
+} from "./mesh.mjs";
 
 const USAGE = { prompt: 21, completion: 13, total: 34 };
 const WEATHER = {
@@ -33,7 +44,10 @@ function runnable(asked) {
     asked.push(city);
     return DEGREES[city];
   };
-  return { type: "function", function: { ...WEATHER.function, function: weather, parse: JSON.parse } };
+  return {
+    type: "function",
+    function: { ...WEATHER.function, function: weather, parse: JSON.parse },
+  };
 }
 
 const counted = ({ prompt_tokens, completion_tokens, total_tokens }) => ({
@@ -65,8 +79,15 @@ for (const model of MODELS) {
         assert.equal(choice.finish_reason, "tool_calls");
         const calls = choice.message.tool_calls;
         assert.equal(new Set(calls.map((call) => call.id)).size, 2);
-        const asked = calls.map((call) => [call.type, call.function.name, JSON.parse(call.function.arguments)]);
-        assert.deepEqual(asked, Object.keys(DEGREES).map((city) => ["function", "weather", { city }]));
+        const asked = calls.map((call) => [
+          call.type,
+          call.function.name,
+          JSON.parse(call.function.arguments),
+        ]);
+        assert.deepEqual(
+          asked,
+          Object.keys(DEGREES).map((city) => ["function", "weather", { city }]),
+        );
       });
 
       test(`${model}: a call with words before it, ${way}`, async () => {
@@ -91,9 +112,11 @@ for (const model of MODELS) {
       });
 
       test(`${model}: overloaded, ${way}`, async () => {
-        const error = { name: "Error", status: 503 };
         await assert.rejects(answer(model, [user("play overloaded")]), (error) => {
-          assert.ok(error instanceof OpenAI.InternalServerError && error.status === 503, String(error));
+          assert.ok(
+            error instanceof OpenAI.InternalServerError && error.status === 503,
+            String(error),
+          );
           return true;
         });
       });
@@ -133,7 +156,10 @@ for (const model of MODELS) {
     });
 
     for (const stream of [false, true]) {
-      for (const [script, told] of [["parallel", RESULTS], ["tool", "weather(Brăila)=21 °C"]]) {
+      for (const [script, told] of [
+        ["parallel", RESULTS],
+        ["tool", "weather(Brăila)=21 °C"],
+      ]) {
         test(`${model}: the client's own loop: ${script}${stream ? ", in streams" : ""}`, async () => {
           const asked = [];
           const runner = openai.chat.completions.runTools({
@@ -166,7 +192,10 @@ for (const model of MODELS) {
       const completion = await openai.chat.completions.parse(fields);
       const calls = completion.choices[0].message.tool_calls;
       const parsed = calls.map((call) => call.function.parsed_arguments);
-      assert.deepEqual(parsed, Object.keys(DEGREES).map((city) => ({ city })));
+      assert.deepEqual(
+        parsed,
+        Object.keys(DEGREES).map((city) => ({ city })),
+      );
     });
 
     test(`${model}: an answer that is cut off`, async () => {
@@ -217,6 +246,35 @@ describe("thoughts", { concurrency: true }, () => {
   }
 });
 
+// The first has to think, since only a budget can be told to it; the second chooses.
+describe("thoughts that a client does not keep", { concurrency: true }, () => {
+  for (const model of ["claude-opus-4-5", "claude", "gemini-3-pro"]) {
+    for (const stream of [false, true]) {
+      test(`of ${model} in the client's own loop${stream ? ", in streams" : ""}`, async () => {
+        const runner = openai.chat.completions.runTools({
+          model,
+          messages: [user("play think-tool")],
+          tools: [runnable([])],
+          reasoning_effort: "low",
+          stream,
+        });
+        assert.equal(await runner.finalContent(), "weather(Brăila)=21 °C");
+      });
+    }
+
+    test(`of ${model}, of which the stream's helper keeps the last piece`, async () => {
+      const fields = { tools: [WEATHER], reasoning_effort: "low" };
+      const messages = [user("play think-tool")];
+      const { message } = (await streamed(model, messages, fields)).choices[0];
+      assert.ok(message.reasoning_details && message.reasoning_content.length < THOUGHT.length);
+      const [call] = message.tool_calls;
+      messages.push(message, { role: "tool", tool_call_id: call.id, content: "cold" });
+      const last = await streamed(model, messages, fields);
+      assert.equal(last.choices[0].message.content, "weather(Brăila)=cold");
+    });
+  }
+});
+
 test("an unknown model", async () => {
   await assert.rejects(whole("no-such-model", [user("Name rivers.")]), (error) => {
     assert.ok(error instanceof OpenAI.NotFoundError);
@@ -237,7 +295,10 @@ test("embeddings", async () => {
     // The client asks for base64 unless told otherwise, and decodes it.
     const given = await openai.embeddings.create({ model, input });
     const floats = await openai.embeddings.create({ model, input, encoding_format: "float" });
-    assert.deepEqual(given.data.map((item) => item.index), [0, 1]);
+    assert.deepEqual(
+      given.data.map((item) => item.index),
+      [0, 1],
+    );
     for (const [at, { embedding }] of given.data.entries()) {
       assert.ok(embedding.length > 1, `${model}: ${embedding}`);
       const other = floats.data[at].embedding;

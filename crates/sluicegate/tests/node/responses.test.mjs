@@ -1,11 +1,22 @@
-// OpenAI's official client for Node works unchanged with the Responses API, whoever serves the model.
+// OpenAI's official client for Node works unchanged with the Responses API, whoever serves it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import OpenAI from "openai";
 import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { CITY, DEGREES, MODELS, RESULTS, RIVER, TEXT, THOUGHT, gathered, openai, user } from "./mesh.mjs";
+import {
+  CITY,
+  DEGREES,
+  MODELS,
+  RESULTS,
+  RIVER,
+  TEXT,
+  THOUGHT,
+  gathered,
+  openai,
+  user,
+} from "./mesh.mjs";
 
 const WEATHER = {
   type: "function",
@@ -46,7 +57,10 @@ for (const model of SERVED) {
         const input = [user("play parallel")];
         const first = await answer(model, input, { tools: [WEATHER] });
         const calls = first.output.filter((item) => item.type === "function_call");
-        assert.deepEqual(calls.map((call) => JSON.parse(call.arguments).city), Object.keys(DEGREES));
+        assert.deepEqual(
+          calls.map((call) => JSON.parse(call.arguments).city),
+          Object.keys(DEGREES),
+        );
         // The client's helper parses arguments where it puts a stream together.
         input.push(...first.output.map(({ parsed_arguments, ...item }) => item));
         for (const call of calls) {
@@ -77,7 +91,10 @@ for (const model of SERVED) {
 
     test(`${model}: events of a stream`, async () => {
       const events = await gathered(await whole(model, "Name rivers.", { stream: true }));
-      assert.deepEqual(events.map((event) => event.sequence_number), [...events.keys()]);
+      assert.deepEqual(
+        events.map((event) => event.sequence_number),
+        [...events.keys()],
+      );
       assert.equal(events[0].type, "response.created");
       assert.equal(events.at(-1).type, "response.completed");
       const deltas = events.filter((event) => event.type === "response.output_text.delta");

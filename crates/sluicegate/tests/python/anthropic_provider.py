@@ -233,8 +233,9 @@ def check_results(where: str, blocks: list, open_calls: list) -> list[str]:
 
 
 def check_thoughts(where: str, blocks: list, body: dict) -> None:
-    """Thoughts come before what they led to, and come back with calls that they led to."""
-    thinks = body.get("thinking", {}).get("type", "disabled") != "disabled"
+    """Thoughts come before what they led to, and come back with calls that they led to where the model
+    has to think."""
+    thinks = body.get("thinking", {}).get("type") == "enabled"
     seen = False
     for at, block in enumerate(blocks):
         if block["type"] in THOUGHTS:

@@ -131,7 +131,10 @@ def mesh(tmp_path_factory):
                     pool("recorder", "recorded", recorder.port, apiKey=key),
                 ],
                 "providers": [
-                    provider("anthropic", "claude", providers.anthropic.port, key),
+                    {
+                        **provider("anthropic", "", providers.anthropic.port, key),
+                        "models": ["claude", "claude-opus-4-5"],
+                    },
                     provider("openai", "gpt-5", providers.openai.port, key),
                     signed(directory, "signed", recorder.port),
                     {

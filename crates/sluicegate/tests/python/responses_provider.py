@@ -68,14 +68,13 @@ def tool_as_typed(tool: dict) -> dict:
 
 def item_as_typed(item: dict) -> dict:
     """What the assistant has said, as it was answered."""
-    if item.get("role") != "assistant" or not isinstance(item["content"], list):
+    content = item.get("content")
+    if item.get("role") != "assistant" or not isinstance(content, list):
         return item
-    content = [
-        {"annotations": [], **part} if part.get("type") == "output_text" else part
-        for part in item["content"]
-    ]
+    if any(part.get("type") != "output_text" for part in content):
+        return item
     answered = {"id": "msg_0", "type": "message", "status": "completed"}
-    return {**answered, **item, "content": content}
+    return {**answered, **item, "content": [{"annotations": [], **part} for part in content]}
 
 
 def check(headers: dict[str, str], body: dict) -> None:

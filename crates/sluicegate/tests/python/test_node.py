@@ -41,16 +41,20 @@ def test_clients(mesh, directory, name):
         "SLUICEGATE_KEY": CLIENT_KEY,
         "SLUICEGATE_MODELS": ",".join(MODELS),
     }
-    run = subprocess.run(
-        ["node", "--test-reporter=spec", name],
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=SECONDS,
-    )
+    try:
+        run = subprocess.run(
+            ["node", "--test-reporter=spec", name],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as late:
+        told = (late.stdout or b"").decode(errors="replace")
+        pytest.fail(f"not done within {SECONDS} s; so far:\n{told}", pytrace=False)
     if run.returncode != 0:
         pytest.fail(failures(run.stdout), pytrace=False)
     counted = re.search(r"^ℹ pass (\d+)$", run.stdout, re.MULTILINE)

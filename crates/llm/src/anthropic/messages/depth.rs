@@ -1,6 +1,6 @@
 //! How much to think, and how the next token is chosen.
 
-use crate::canonical::{Dropped, Effort, Request, Thinking};
+use crate::canonical::{Content, Dropped, Effort, Message, Request, Role, Thinking};
 use crate::wire::ObjectWriter;
 
 use super::generation::Generation;
@@ -18,6 +18,8 @@ pub(crate) struct Depth {
     generation: Generation,
     mode: Option<Mode>,
     effort: Option<&'static str>,
+    /// Whether the API takes a budget for thoughts.
+    takes_budget: bool,
     pub(crate) max_tokens: u64,
 }
 
@@ -35,6 +37,7 @@ impl Depth {
             generation: Generation::of(&request.model),
             mode: None,
             effort: None,
+            takes_budget: !forced && !has_lost_thoughts(&request.messages),
             max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS),
         };
         let Some(thinking) = &request.thinking else {
@@ -48,7 +51,7 @@ impl Depth {
                 }
                 return depth;
             }
-            Generation::Budgeted => depth.budgeted(thinking.value, forced, bound),
+            Generation::Budgeted => depth.budgeted(thinking.value, bound),
             Generation::Either | Generation::Adaptive | Generation::Unknown => {
                 depth.adaptive(thinking.value, forced, bound);
             }
@@ -59,12 +62,12 @@ impl Depth {
         depth
     }
 
-    fn budgeted(&mut self, thinking: Thinking, forced: bool, bound: Option<u64>) {
+    fn budgeted(&mut self, thinking: Thinking, bound: Option<u64>) {
         // Half of the tokens are for the answer where the client has not said how many for thoughts.
         let half = bound.map_or(u64::MAX, |bound| (bound / 2).max(LEAST_BUDGET));
         match thinking {
             Thinking::Off | Thinking::Budget(0) => self.mode = Some(Mode::Disabled),
-            _ if forced => {}
+            _ if !self.takes_budget => {}
             Thinking::Budget(budget) => self.budget(budget, bound),
             Thinking::Effort(effort) => self.budget(budget_of(effort).min(half), bound),
             Thinking::Adaptive => self.budget(budget_of(Effort::Medium).min(half), bound),
@@ -72,7 +75,7 @@ impl Depth {
     }
 
     fn adaptive(&mut self, thinking: Thinking, forced: bool, bound: Option<u64>) {
-        let takes_budget = self.generation != Generation::Adaptive;
+        let knows_budgets = self.generation != Generation::Adaptive;
         match thinking {
             Thinking::Off | Thinking::Budget(0) => self.mode = Some(Mode::Disabled),
             Thinking::Effort(effort) => {
@@ -80,8 +83,10 @@ impl Depth {
                 self.mode = (!forced).then_some(Mode::Adaptive);
             }
             Thinking::Adaptive if !forced => self.mode = Some(Mode::Adaptive),
-            Thinking::Budget(budget) if takes_budget && !forced => self.budget(budget, bound),
-            Thinking::Budget(budget) if !takes_budget => {
+            Thinking::Budget(budget) if knows_budgets && self.takes_budget => {
+                self.budget(budget, bound);
+            }
+            Thinking::Budget(budget) if !knows_budgets => {
                 self.adaptive(Thinking::Effort(effort_of(budget)), forced, bound);
             }
             Thinking::Adaptive | Thinking::Budget(_) => {}
@@ -154,6 +159,41 @@ impl Depth {
                 });
             }
         });
+    }
+}
+
+/// Whether tools have been called in the present turn and none of the thoughts that led to them has come
+/// back: most clients of other APIs do not keep them. With a budget, which tells the model that it has to
+/// think, the API refuses such a turn; where the model may choose, it does not.
+fn has_lost_thoughts(messages: &[Message<'_>]) -> bool {
+    let is_answer = |message: &&Message<'_>| message.role == Role::Assistant;
+    let is_call = |content: &Content<'_>| matches!(content, Content::ToolCall(_));
+    let mut answers = messages
+        .iter()
+        .rev()
+        .skip_while(|message| !is_answer(message))
+        .take_while(|message| !begins_turn(message))
+        .filter(is_answer)
+        .peekable();
+    answers.peek().is_some_and(|last| has(last, is_call))
+        && !answers.any(|message| has(message, is_proven))
+}
+
+/// Whether the user says more than what tools came to.
+fn begins_turn(message: &Message<'_>) -> bool {
+    let is_result = |content: &Content<'_>| matches!(content, Content::ToolResult(_));
+    message.role == Role::User && !has(message, is_result)
+}
+
+fn has(message: &Message<'_>, is: impl Fn(&Content<'_>) -> bool) -> bool {
+    message.parts.iter().any(|part| is(&part.content))
+}
+
+/// Whether it is a thought that the API takes for its own.
+fn is_proven(content: &Content<'_>) -> bool {
+    match content {
+        Content::Reasoning(thought) => thought.signature.is_some() || thought.redacted.is_some(),
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ mod additional;
 use std::borrow::Cow;
 
 use crate::anthropic::messages::effort;
+use crate::base64;
 use crate::canonical::{
     Cache, Content, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -270,8 +271,16 @@ fn medium<'a>(value: Value<'a, '_>, kind: MediaKind) -> Result<Media<'a>, Fault>
 fn source<'a>(value: Value<'a, '_>, format: Option<&'static str>) -> Result<Source<'a>, Fault> {
     let mut object = value.object()?;
     let source = if let Some(data) = object.text("bytes")? {
-        let media_type = format.unwrap_or("text/plain").into();
-        Source::Base64 { media_type, data }
+        let media_type = format.unwrap_or("text/plain");
+        // Plain text has a place of its own in other APIs, which take none in bytes.
+        let text = (media_type == "text/plain").then(|| base64::text(&data));
+        match text.flatten() {
+            Some(text) => Source::Text(text.into()),
+            None => Source::Base64 {
+                media_type: media_type.into(),
+                data,
+            },
+        }
     } else if let Some(text) = object.text("text")? {
         Source::Text(text)
     } else {

@@ -83,7 +83,24 @@ fn refuse(request: &Request<'_>) -> Result<(), Fault> {
     if let Some(stop) = stop.filter(|stop| stop.value.iter().any(|text| text.is_empty())) {
         return Err(stop.refuse("cannot be empty for models at Bedrock"));
     }
-    Ok(())
+    let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts.try_for_each(|part| match &part.content {
+        Content::ToolResult(result) => refuse_audio(result),
+        _ => Ok(()),
+    })
+}
+
+/// Refuses audio that a tool gives: results hold any other medium.
+fn refuse_audio(result: &ToolResult<'_>) -> Result<(), Fault> {
+    let is_audio = |part: &Part<'_>| matches!(&part.content, Content::Media(media) if media.kind == MediaKind::Audio);
+    match result.parts.iter().any(is_audio) {
+        true => {
+            let whose = TAKES.whose;
+            let message = format!("has audio in the result of a tool, which {whose} do not take");
+            Err(Fault::new("messages", message))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Notes what the answer can do without.

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::canonical::{Content, Dropped, Effort, Given, Media, Part, Request, Source, Thinking};
 
+const NOVA: &str = "us.amazon.nova-2-lite-v1:0";
 const CLAUDE: &str = "us.anthropic.claude-3-7-sonnet-20250219-v1:0";
 
 fn reencoded(model: &str, request: &Json) -> (Json, Vec<String>) {
@@ -176,7 +177,7 @@ fn each_maker_is_told_in_its_own_way_how_to_think() {
     let enabled = json!({"thinking": {"type": "enabled", "budget_tokens": 5000}});
     check(CLAUDE, budget, enabled, &[]);
     let nova = json!({"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "medium"}});
-    check("us.amazon.nova-2-lite-v1:0", budget, nova, &[]);
+    check(NOVA, budget, nova, &[]);
     check(
         "openai.gpt-oss-20b-1:0",
         budget,
@@ -187,7 +188,7 @@ fn each_maker_is_told_in_its_own_way_how_to_think() {
     // Whether it thinks then is not known; that Nova does not is.
     check("deepseek.v3-v1:0", Thinking::Off, Json::Null, &["f"]);
     check("openai.gpt-oss-20b-1:0", Thinking::Off, Json::Null, &["f"]);
-    check("us.amazon.nova-2-lite-v1:0", Thinking::Off, Json::Null, &[]);
+    check(NOVA, Thinking::Off, Json::Null, &[]);
     check("us.amazon.nova-pro-v1:0", budget, Json::Null, &["f"]);
     check("us.amazon.nova-pro-v1:0", Thinking::Off, Json::Null, &[]);
 }
@@ -195,7 +196,7 @@ fn each_maker_is_told_in_its_own_way_how_to_think() {
 /// At its highest effort Nova takes no bound and no sampling.
 #[test]
 fn nova_keeps_a_bound_rather_than_its_highest_effort() {
-    let model = "us.amazon.nova-2-lite-v1:0";
+    let model = NOVA;
     let high = given(Thinking::Effort(Effort::High));
     let config = |effort: &str| json!({"type": "enabled", "maxReasoningEffort": effort});
     let sampled = |request: &mut Request<'_>| {
@@ -410,4 +411,39 @@ fn answers_are_read_past_what_is_not_known() {
     assert!(matches!(&call.content, Content::ToolCall(it) if it.arguments == r#"{"e":1}"#));
     assert_eq!(choice.finish, Some(Finish::ContentFilter));
     assert_eq!(response.service_tier.as_deref(), Some("flex"));
+}
+
+#[test]
+fn audio_that_a_tool_gives_is_refused() {
+    let sound = |place: &str| {
+        let audio = json!({"audio": {"format": "mp3", "source": {"bytes": "AAAA"}}});
+        match place {
+            "user" => audio,
+            _ => json!({"toolResult": {"toolUseId": "1", "content": [audio]}}),
+        }
+    };
+    let say = |place| json!({"messages": [{"role": "user", "content": [sound(place)]}]});
+    survives(NOVA, say("user"));
+    assert_eq!(refused(&say("result")), "messages");
+}
+
+#[test]
+fn documents_of_text_are_text_to_others() {
+    let document = |bytes: &str| {
+        let source = json!({"bytes": bytes});
+        json!({"messages": [{"role": "user", "content": [
+            {"document": {"format": "txt", "name": "notes", "source": source}}]}]})
+    };
+    survives(CLAUDE, document("w6k="));
+    let source = |bytes: &str| {
+        let body = document(bytes).to_string();
+        let request = decode_request(body.as_bytes(), CLAUDE.into(), false).unwrap();
+        match &request.messages[0].parts[0].content {
+            Content::Media(media) => format!("{:?}", media.source),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(source("w6k="), "Text(\"é\")");
+    // What is no UTF-8 stays as it is.
+    assert!(source("/w==").starts_with("Base64"));
 }

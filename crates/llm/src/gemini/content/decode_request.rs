@@ -205,13 +205,7 @@ fn part<'a>(
             return Err(value.fault("has nothing in it"));
         }
         let text = text.filter(|text| !text.is_empty());
-        let as_thought = |text| {
-            Content::Reasoning(Reasoning {
-                text: Some(text),
-                ..Reasoning::default()
-            })
-        };
-        text.map(if thought { as_thought } else { Content::Text })
+        text.map(|text| said(text, thought))
     };
     // Says nothing to a model.
     fields.ignore(&["partMetadata"]);
@@ -222,6 +216,17 @@ fn part<'a>(
         prove(proof, may_join, parts);
     }
     Ok(())
+}
+
+/// A text, which may be a thought.
+fn said(text: Cow<'_, str>, thought: bool) -> Content<'_> {
+    if !thought {
+        return Content::Text(text);
+    }
+    Content::Reasoning(Reasoning {
+        text: Some(text),
+        ..Reasoning::default()
+    })
 }
 
 /// Takes the proof of a part. An empty one is none.
@@ -339,50 +344,56 @@ fn response_key(
 
 /// Takes the medium of a part that has one.
 fn media<'a>(fields: &mut Proto<'a, '_>) -> Result<Media<'a>, Fault> {
-    if !fields.has("fileData") {
-        return fields.require("inlineData", |value| {
-            let mut blob = Proto::read(value)?;
-            let media_type = blob.require_text("mimeType")?;
-            let data = base64::standard(blob.require_text("data")?);
-            let name = blob.text("displayName")?;
-            blob.finish()?;
-            let kind = kind_of(&media_type);
-            // Plain text is as such what more APIs take.
-            let text = (media_type == "text/plain").then(|| base64::text(&data));
-            let source = match text.flatten() {
-                Some(text) => Source::Text(Cow::Owned(text)),
-                None => Source::Base64 { media_type, data },
-            };
-            Ok(Media {
-                kind,
-                source,
-                name,
-                detail: None,
-            })
-        });
+    match fields.has("fileData") {
+        true => fields.require("fileData", file),
+        false => fields.require("inlineData", inline),
     }
-    fields.require("fileData", |value| {
-        let mut file = Proto::read(value)?;
-        let uri = file.require_text("fileUri")?;
-        let media_type = file.text("mimeType")?;
-        let name = file.text("displayName")?;
-        let kind = match media_type.as_deref().or_else(|| media_type_of(&uri)) {
-            Some(media_type) => kind_of(media_type),
-            None if super::is_known_video(&uri) => MediaKind::Video,
-            None => return Err(file.fault("mimeType", "is missing")),
-        };
-        file.finish()?;
-        let source = if is_uploaded(&uri) {
-            Source::File(uri)
-        } else {
-            Source::Url(uri)
-        };
-        Ok(Media {
-            kind,
-            source,
-            name,
-            detail: None,
-        })
+}
+
+/// A medium in the request.
+fn inline<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    let mut blob = Proto::read(value)?;
+    let media_type = blob.require_text("mimeType")?;
+    let data = base64::standard(blob.require_text("data")?);
+    let name = blob.text("displayName")?;
+    blob.finish()?;
+    let kind = kind_of(&media_type);
+    // Plain text is as such what more APIs take.
+    let text = (media_type == "text/plain").then(|| base64::text(&data));
+    let source = match text.flatten() {
+        Some(text) => Source::Text(Cow::Owned(text)),
+        None => Source::Base64 { media_type, data },
+    };
+    Ok(Media {
+        kind,
+        source,
+        name,
+        detail: None,
+    })
+}
+
+/// A medium elsewhere.
+fn file<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
+    let mut file = Proto::read(value)?;
+    let uri = file.require_text("fileUri")?;
+    let media_type = file.text("mimeType")?;
+    let name = file.text("displayName")?;
+    let kind = match media_type.as_deref().or_else(|| media_type_of(&uri)) {
+        Some(media_type) => kind_of(media_type),
+        None if super::is_known_video(&uri) => MediaKind::Video,
+        None => return Err(file.fault("mimeType", "is missing")),
+    };
+    file.finish()?;
+    let source = if is_uploaded(&uri) {
+        Source::File(uri)
+    } else {
+        Source::Url(uri)
+    };
+    Ok(Media {
+        kind,
+        source,
+        name,
+        detail: None,
     })
 }
 

@@ -87,12 +87,17 @@ impl Piece<'_> {
                 o.value("id", id);
                 o.value("name", name);
                 response.write(o);
-                if !media.is_empty() {
-                    o.list("parts", |l| {
-                        media.iter().for_each(|m| l.object(|o| m.write(o)))
-                    });
-                }
+                write_media(media, o);
             }),
+        });
+    }
+}
+
+fn write_media(media: &[Blob<'_>], o: &mut ObjectWriter<'_>) {
+    if !media.is_empty() {
+        o.list("parts", |list| {
+            let media = media.iter();
+            media.for_each(|medium| list.object(|o| medium.write(o)));
         });
     }
 }

@@ -76,16 +76,21 @@ fn field(
         "anyOf" => ("anyOf", each_item(value, path)?),
         "additionalProperties" if value.is_boolean() => ("additionalProperties", value),
         "additionalProperties" => ("additionalProperties", convert(value, path)?),
-        name => match KEPT.iter().find(|kept| **kept == name) {
-            Some(kept) => (*kept, value),
-            None => match COUNTS.iter().find(|count| **count == name) {
-                Some(count) => (*count, number(value, path)?),
-                None => return Err(Fault::new(path, "is not a field of a schema")),
-            },
-        },
+        name => shared(name, value, path)?,
     };
     out.insert(name.to_owned(), value);
     Ok(())
+}
+
+/// A field that has one name in both forms.
+fn shared(name: &str, value: Json, path: &Path<'_>) -> Result<(&'static str, Json), Fault> {
+    if let Some(kept) = KEPT.iter().find(|kept| **kept == name) {
+        return Ok((kept, value));
+    }
+    match COUNTS.iter().find(|count| **count == name) {
+        Some(count) => Ok((count, number(value, path)?)),
+        None => Err(Fault::new(path, "is not a field of a schema")),
+    }
 }
 
 /// Fields that JSON Schema has too.

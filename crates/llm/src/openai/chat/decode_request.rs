@@ -277,7 +277,7 @@ fn answered<'a>(
     if object.take("prefix", |value| value.boolean())? == Some(true) {
         return Err(object.fault("prefix", "cannot be promised by the model's API"));
     }
-    let mut parts: Vec<Part<'_>> = reasoning_of(object, rest, signers)?
+    let mut parts: Vec<Part<'_>> = kept_reasoning(object, rest, signers)?
         .into_iter()
         .map(|reasoning| Part::new(Content::Reasoning(reasoning)))
         .collect();
@@ -296,32 +296,68 @@ fn answered<'a>(
 
 /// The thoughts of an answer.
 pub(super) fn reasoning<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Reasoning<'a>>, Fault> {
-    reasoning_of(object, &mut Rest::default(), &mut Vec::new())
+    let text = reasoning_text(object)?;
+    let details = reasoning_details(object, &mut Rest::default(), &mut Vec::new())?;
+    Ok(details_or_text(details, text))
 }
 
-/// The thoughts of an answer, and the forms of their proofs. The details say more than the bare text.
-fn reasoning_of<'a>(
+/// The thoughts that a client sends back, and the forms of their proofs.
+fn kept_reasoning<'a>(
     object: &mut Object<'a, '_>,
     rest: &mut Rest<'a>,
     signers: &mut Vec<Cow<'a, str>>,
 ) -> Result<Vec<Reasoning<'a>>, Fault> {
+    let text = reasoning_text(object)?;
+    let raw = object.peek("reasoning_details").unwrap_or("null");
+    let known = signers.len();
+    let details = reasoning_details(object, rest, signers)?;
+    if is_torn(&details, text.as_deref()) {
+        signers.truncate(known);
+        rest.push(("messages.reasoning_details".into(), raw));
+        return Ok(Vec::new());
+    }
+    Ok(details_or_text(details, text))
+}
+
+/// Whether all that is left of the thoughts is the end of a stream: clients that do not know the fields
+/// replace what a piece said by what the next one says. A proof is of the whole text then, which is lost.
+fn is_torn(details: &[Reasoning<'_>], text: Option<&str>) -> bool {
+    let has_text = |thought: &Reasoning<'_>| thought.text.as_ref().is_some_and(|t| !t.is_empty());
+    text.is_some_and(|text| !text.is_empty())
+        && details.iter().any(|thought| thought.signature.is_some())
+        && !details.iter().any(has_text)
+}
+
+fn reasoning_text<'a>(object: &mut Object<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
     let other = object.text("reasoning")?;
-    let text = object.text("reasoning_content")?.or(other);
+    Ok(object.text("reasoning_content")?.or(other))
+}
+
+fn reasoning_details<'a>(
+    object: &mut Object<'a, '_>,
+    rest: &mut Rest<'a>,
+    signers: &mut Vec<Cow<'a, str>>,
+) -> Result<Vec<Reasoning<'a>>, Fault> {
     let details = object.take("reasoning_details", |list| {
         list.list(|value| detail(value, rest, signers))
     })?;
-    let details = joined(details.into_iter().flatten().flatten());
+    Ok(joined(details.into_iter().flatten().flatten()))
+}
+
+/// The details say more than the bare text.
+fn details_or_text<'a>(
+    details: Vec<Reasoning<'a>>,
+    text: Option<Cow<'a, str>>,
+) -> Vec<Reasoning<'a>> {
     if !details.is_empty() {
-        return Ok(details);
+        return details;
     }
     let text = text.filter(|text| !text.is_empty());
-    Ok(text
-        .map(|text| Reasoning {
-            text: Some(text),
-            ..Reasoning::default()
-        })
-        .into_iter()
-        .collect())
+    let thought = text.map(|text| Reasoning {
+        text: Some(text),
+        ..Reasoning::default()
+    });
+    thought.into_iter().collect()
 }
 
 /// A thought, or a piece of it, with its number.

@@ -250,7 +250,8 @@ impl Choice {
         if let Some(text) = thought.text.filter(|text| !text.is_empty()) {
             self.say(Kind::Reasoning, Delta::Text(text), emit);
         }
-        if let Some(signature) = thought.signature {
+        let signature = thought.signature.filter(|proof| !proof.is_empty());
+        if let Some(signature) = signature {
             self.say(Kind::Reasoning, Delta::Signature(signature), emit);
         }
     }
@@ -282,46 +283,36 @@ impl Choice {
     }
 
     fn call(&mut self, value: Value<'_, '_>, position: u64, emit: Emit<'_>) -> Result<(), Fault> {
-        let mut call = value.object()?;
-        let number = call
-            .take("index", |value| value.count())?
-            .unwrap_or(position);
-        let id = call.text("id")?.filter(|id| !id.is_empty());
-        if id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
-            return Err(value.fault("has an id that is too long"));
-        }
-        let signature = call.take("extra_content", |value| {
-            google_signature(value, &mut Rest::default())
-        })?;
-        let signature = signature.flatten();
-        let (name, arguments) = call.take("function", function)?.unwrap_or_default();
-        let arguments = arguments.filter(|text| !text.is_empty());
-        let at = match self.find_call(number, id.as_deref()) {
+        let piece = Piece::read(value, position)?;
+        let id = piece.id.as_deref();
+        let at = match self.find_call(piece.number, id) {
             Some(at) => at,
             None if self.calls.len() >= MAX_OPEN => {
                 return Err(value.fault("is one of too many"));
             }
-            None if self.is_behind(number, id.as_deref()) => {
-                return match arguments {
+            None if self.is_behind(piece.number, id) => {
+                return match piece.arguments {
                     None => Ok(()),
                     Some(_) => Err(value.fault("goes on behind its end")),
                 };
             }
-            None => self.begin_call(number, emit),
+            None => self.begin_call(piece.number, emit),
         };
         let Some(call) = self.calls.get_mut(at) else {
             return Ok(());
         };
-        if let Some(more) = &arguments {
+        if let Some(more) = &piece.arguments {
             call.arguments.push(more);
         }
         if call.part.is_some() {
-            let arguments = arguments.map(Delta::Arguments);
-            self.go_on(at, [arguments, signature.map(Delta::Signature)], emit);
+            let arguments = piece.arguments.map(Delta::Arguments);
+            let signature = piece.signature.map(Delta::Signature);
+            self.go_on(at, [arguments, signature], emit);
             return Ok(());
         }
-        call.id = call.id.take().or_else(|| id.map(|id| Box::from(&*id)));
-        call.early.add((name, arguments), signature);
+        call.id = call.id.take().or_else(|| id.map(Box::from));
+        call.early
+            .add((piece.name, piece.arguments), piece.signature);
         if call.early.size() > MAX_EARLY {
             return Err(value.fault("has no name"));
         }
@@ -442,6 +433,38 @@ fn is_nameless(chunk: &Object<'_, '_>) -> bool {
 }
 
 type Function<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
+
+/// What a delta says of a call.
+struct Piece<'a> {
+    number: u64,
+    id: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+    arguments: Option<Cow<'a, str>>,
+    signature: Option<Cow<'a, str>>,
+}
+
+impl<'a> Piece<'a> {
+    /// Reads the piece that stands at `position` among others.
+    fn read(value: Value<'a, '_>, position: u64) -> Result<Self, Fault> {
+        let mut call = value.object()?;
+        let number = call.take("index", |value| value.count())?;
+        let id = call.text("id")?.filter(|id| !id.is_empty());
+        if id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+            return Err(value.fault("has an id that is too long"));
+        }
+        let signature = call.take("extra_content", |value| {
+            google_signature(value, &mut Rest::default())
+        })?;
+        let (name, arguments) = call.take("function", function)?.unwrap_or_default();
+        Ok(Self {
+            number: number.unwrap_or(position),
+            id,
+            name,
+            arguments: arguments.filter(|text| !text.is_empty()),
+            signature: signature.flatten(),
+        })
+    }
+}
 
 /// Name and arguments, as far as they are there.
 fn function<'a>(value: Value<'a, '_>) -> Result<Function<'a>, Fault> {

@@ -25,6 +25,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     let manner = Manner::of(request, &quirks.chat);
+    manner.check_choices(request)?;
     let mut fault = Ok(());
     let body = object(|o| {
         o.value("model", &request.model);
@@ -200,8 +201,8 @@ fn write_message(
         manner.write_reply(list);
     }
     match message.role {
-        Role::System => write_said("system", message, list, dropped),
-        Role::Developer => write_said(manner.developer, message, list, dropped),
+        Role::System => write_said("system", message, manner, list, dropped),
+        Role::Developer => write_said(manner.developer, message, manner, list, dropped),
         Role::User => write_user(message, after_result, manner, list, dropped),
         Role::Assistant => write_assistant(message, manner, list, dropped),
     }
@@ -239,19 +240,20 @@ fn write_user(
         name: message.name.clone(),
         parts: said,
     };
-    write_said("user", &message, list, dropped)
+    write_said("user", &message, manner, list, dropped)
 }
 
 fn write_said(
     role: &str,
     message: &Message<'_>,
+    manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", role);
-        o.maybe("name", message.name.as_deref());
+        o.maybe("name", manner.name(message, dropped));
         written = write_content(&message.parts, o, dropped);
     });
     written
@@ -314,48 +316,63 @@ fn write_result(
     written
 }
 
+/// What the model says in a message, sorted.
+#[derive(Default)]
+struct Answer<'m, 'a> {
+    said: Vec<Part<'a>>,
+    calls: Vec<&'m ToolCall<'a>>,
+    refusal: String,
+}
+
+impl<'m, 'a> Answer<'m, 'a> {
+    fn of(message: &'m Message<'a>, dropped: &mut Dropped) -> Result<Self, Fault> {
+        let mut answer = Self::default();
+        for part in &message.parts {
+            match &part.content {
+                Content::ToolCall(call) if call.proof().is_some() => {
+                    return Err(signed(&format!("the call `{}`", call.id)));
+                }
+                Content::ToolCall(call) => answer.calls.push(call),
+                Content::Reasoning(reasoning) => forget(reasoning, dropped)?,
+                Content::Refusal(text) => answer.refusal.push_str(text),
+                Content::Text(_) => answer.said.push(part.clone()),
+                Content::Media(media) => {
+                    let what = media.kind.name();
+                    let message = format!("hold {what} of the model's, which cannot be said here");
+                    return Err(Fault::new("messages", message));
+                }
+                Content::ToolResult(_) => {
+                    let message = "hold a tool's result in what the model says";
+                    return Err(Fault::new("messages", message));
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
+
 fn write_assistant(
     message: &Message<'_>,
     manner: &Manner<'_>,
     list: &mut ListWriter<'_>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
-    let mut said = Vec::new();
-    let mut calls = Vec::new();
-    let mut refusal = String::new();
-    for part in &message.parts {
-        match &part.content {
-            Content::ToolCall(call) => calls.push(call),
-            Content::Reasoning(reasoning) => forget(reasoning, dropped)?,
-            Content::Refusal(text) => refusal.push_str(text),
-            Content::Text(_) => said.push(part.clone()),
-            Content::Media(media) => {
-                let what = media.kind.name();
-                let message = format!("hold {what} of the model's, which cannot be said here");
-                return Err(Fault::new("messages", message));
-            }
-            Content::ToolResult(_) => {
-                let message = "hold a tool's result in what the model says";
-                return Err(Fault::new("messages", message));
-            }
-        }
-    }
-    if let Some(call) = calls.iter().find(|call| call.proof().is_some()) {
-        return Err(signed(&format!("the call `{}`", call.id)));
-    }
+    let answer = Answer::of(message, dropped)?;
     let mut written = Ok(());
     list.object(|o| {
         o.value("role", "assistant");
-        o.maybe("name", message.name.as_deref());
-        if said.is_empty() {
+        o.maybe("name", manner.name(message, dropped));
+        if answer.said.is_empty() {
             o.null("content");
         } else {
-            written = write_content(&said, o, dropped);
+            written = write_content(&answer.said, o, dropped);
         }
-        o.maybe("refusal", Some(&refusal).filter(|text| !text.is_empty()));
-        if !calls.is_empty() {
+        let refusal = Some(&answer.refusal).filter(|text| !text.is_empty());
+        o.maybe("refusal", refusal);
+        if !answer.calls.is_empty() {
             o.list("tool_calls", |list| {
-                calls.iter().for_each(|call| write_call(call, manner, list));
+                let calls = answer.calls.iter();
+                calls.for_each(|call| write_call(call, manner, list));
             });
         }
     });

@@ -1,5 +1,7 @@
 //! To the chunks of a chat completion.
 
+use std::borrow::Cow;
+
 use super::encode_response::{
     finish_name, write_detail, write_signature, write_tokens, write_usage,
 };
@@ -206,33 +208,20 @@ impl StreamEncoder {
         }
         let number = choice.number(part);
         let thought = choice.thoughts.iter().position(|thought| *thought == part);
-        match (delta, number) {
-            (Delta::Text(text), _) => {
-                let field = match thought {
-                    Some(_) => "reasoning_content",
-                    None if choice.refusals.contains(&part) => "refusal",
-                    None => "content",
-                };
-                let said = |o: &mut ObjectWriter<'_>| {
-                    o.value(field, text);
-                    if let Some(number) = thought {
-                        // The proof that may follow is of this text, so they come back together.
-                        let piece = Reasoning {
-                            text: Some(text.clone()),
-                            ..Reasoning::default()
-                        };
-                        write_thought(number, &piece, o);
-                    }
-                };
-                self.write(index, None, said, out);
+        match (delta, number, thought) {
+            (Delta::Text(text), _, Some(thought)) => self.think(index, thought, text, out),
+            (Delta::Text(text), _, None) => {
+                let is_refusal = choice.refusals.contains(&part);
+                let field = if is_refusal { "refusal" } else { "content" };
+                self.write(index, None, |o| o.value(field, text), out);
             }
-            (Delta::Arguments(text), Some(number)) => {
+            (Delta::Arguments(text), Some(number), _) => {
                 if let Some(call) = choice.calls.get_mut(number) {
                     call.is_given = true;
                 }
                 self.write_arguments(index, number, text, out);
             }
-            (Delta::Signature(signature), Some(number)) => {
+            (Delta::Signature(signature), Some(number), _) => {
                 // OpenAI's own client demands a function in every piece of a call.
                 let signed = |o: &mut ObjectWriter<'_>| {
                     o.object("function", |o| o.value("arguments", ""));
@@ -240,19 +229,29 @@ impl StreamEncoder {
                 };
                 self.write_call(index, number, signed, out);
             }
-            (Delta::Signature(signature), None) => {
-                let Some(number) = thought else {
-                    return;
-                };
+            (Delta::Signature(signature), None, Some(thought)) => {
                 let proof = Reasoning {
                     signature: Some(signature.clone()),
                     ..Reasoning::default()
                 };
-                let proof = |o: &mut ObjectWriter<'_>| write_thought(number, &proof, o);
+                let proof = |o: &mut ObjectWriter<'_>| write_thought(thought, &proof, o);
                 self.write(index, None, proof, out);
             }
-            (Delta::Arguments(_), None) => {}
+            (Delta::Signature(_) | Delta::Arguments(_), None, _) => {}
         }
+    }
+
+    /// A thought goes on. The proof that may follow is of its text, so they come back together.
+    fn think(&mut self, index: u32, thought: usize, text: &str, out: &mut Vec<u8>) {
+        let piece = Reasoning {
+            text: Some(Cow::Borrowed(text)),
+            ..Reasoning::default()
+        };
+        let said = |o: &mut ObjectWriter<'_>| {
+            o.value("reasoning_content", text);
+            write_thought(thought, &piece, o);
+        };
+        self.write(index, None, said, out);
     }
 
     /// A call without arguments has an empty object of them: clients parse what they get.

@@ -38,41 +38,47 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
         // Every stream ends with it here.
         stream_usage: true,
         messages: messages(&mut fields)?,
-        tools: fields
-            .take("tools", |tools| tools.list(tool))?
-            .unwrap_or_default(),
-        tool_choice: given("tool_choice", fields.take("tool_choice", tool_choice)?),
-        parallel_tools: given(
-            "parallel_tool_calls",
-            fields.take("parallel_tool_calls", |value| value.boolean())?,
-        ),
-        max_output: given(
-            "max_output_tokens",
-            fields.take("max_output_tokens", |value| value.count())?,
-        ),
-        temperature: given(
-            "temperature",
-            fields.take("temperature", |value| value.number())?,
-        ),
-        top_p: given("top_p", fields.take("top_p", |value| value.number())?),
-        log_probabilities: given(
-            "top_logprobs",
-            fields.take("top_logprobs", |value| value.count())?,
-        ),
         service_tier: given("service_tier", fields.text("service_tier")?),
-        metadata: given(
-            "metadata",
-            fields.take("metadata", |value| value.opaque_object())?,
-        ),
         user: given("user", fields.text("user")?),
         ..Request::default()
     };
+    let pairs = fields.take("metadata", |value| value.opaque_object())?;
+    request.metadata = given("metadata", pairs);
+    choice_of_tools(&mut fields, &mut request)?;
+    sampling(&mut fields, &mut request)?;
     fields.take("text", |text| text_options(text, &mut request))?;
     fields.take("reasoning", |reasoning| thinking(reasoning, &mut request))?;
     fields.take("truncation", truncation)?;
     add_unless_granted(&mut fields, &mut request);
     request.rest.extend(fields.rest());
     Ok(request)
+}
+
+/// Tools and how to choose from them.
+fn choice_of_tools<'a>(
+    fields: &mut Object<'a, '_>,
+    request: &mut Request<'a>,
+) -> Result<(), Fault> {
+    let tools = fields.take("tools", |tools| tools.list(tool))?;
+    request.tools = tools.unwrap_or_default();
+    let choice = fields.take("tool_choice", tool_choice)?;
+    request.tool_choice = given("tool_choice", choice);
+    let several = fields.take("parallel_tool_calls", |value| value.boolean())?;
+    request.parallel_tools = given("parallel_tool_calls", several);
+    Ok(())
+}
+
+/// Bounds and sampling.
+fn sampling<'a>(fields: &mut Object<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
+    let most = fields.take("max_output_tokens", |value| value.count())?;
+    request.max_output = given("max_output_tokens", most);
+    let temperature = fields.take("temperature", |value| value.number())?;
+    request.temperature = given("temperature", temperature);
+    let top_p = fields.take("top_p", |value| value.number())?;
+    request.top_p = given("top_p", top_p);
+    let alternatives = fields.take("top_logprobs", |value| value.count())?;
+    request.log_probabilities = given("top_logprobs", alternatives);
+    Ok(())
 }
 
 fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {

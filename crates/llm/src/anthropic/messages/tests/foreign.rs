@@ -442,6 +442,52 @@ fn thinking_is_asked_for_as_the_model_knows_it() {
     check("claude-3-5-haiku-latest", Thinking::Off, None, none(), &[]);
 }
 
+/// Of a turn that goes on, thoughts must come back where the model has to think.
+#[test]
+fn no_budget_for_thoughts_goes_with_calls_that_have_lost_theirs() {
+    let proven = || {
+        Content::Reasoning(Reasoning {
+            text: Some("Hm.".into()),
+            signature: Some("s".into()),
+            redacted: None,
+        })
+    };
+    let check = |model: &'static str, said: Vec<Vec<Content<'static>>>, thinks: bool| {
+        let change = |request: &mut Request<'static>| {
+            request.model = model.into();
+            request.thinking = given("reasoning_effort", Thinking::Effort(Effort::Low));
+            request.tools = vec![tool()];
+            for (at, contents) in said.into_iter().enumerate() {
+                let role = [Role::Assistant, Role::User][at % 2];
+                request.messages.push(Message {
+                    role,
+                    name: None,
+                    parts: contents.into_iter().map(Part::new).collect(),
+                });
+            }
+        };
+        let mut dropped = Dropped::default();
+        let written = parse(&encode_request(&request(change), &mut dropped).unwrap());
+        assert_eq!(written.get("thinking").is_some(), thinks, "{written:#}");
+        assert_eq!(dropped.fields().is_empty(), thinks, "{written:#}");
+    };
+    let (budgeted, adaptive) = ("claude-sonnet-4-5", "claude-opus-4-8");
+    let lost = || vec![vec![call("a", "{}")], vec![result("a")]];
+    check(budgeted, lost(), false);
+    check(adaptive, lost(), true);
+    let mut asked = lost();
+    asked[1].push(text("And?"));
+    check(budgeted, asked, false);
+    let kept = || vec![vec![proven(), call("a", "{}")], vec![result("a")]];
+    check(budgeted, kept(), true);
+    // It does not think before each call.
+    let more = || vec![vec![call("b", "{}")], vec![result("b")]];
+    check(budgeted, [kept(), more()].concat(), true);
+    let ended = || vec![vec![text("It is.")], vec![text("Thanks")]];
+    check(budgeted, [lost(), ended()].concat(), true);
+    check(budgeted, [kept(), ended(), more()].concat(), false);
+}
+
 #[test]
 fn newer_models_take_no_sampling() {
     let change = |request: &mut Request<'static>| {

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const NOVA: &str = "us.amazon.nova-2-lite-v1:0";
-
 fn told(fields: &Json) -> Json {
     ask(json!({"additionalModelRequestFields": fields}))
 }

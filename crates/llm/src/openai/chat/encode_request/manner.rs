@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::canonical::{Dropped, Given, Request};
+use crate::canonical::{Dropped, Given, Message, Request};
 use crate::quirks::ChatQuirks;
-use crate::wire::ListWriter;
+use crate::wire::{Fault, ListWriter};
 
 /// How one request is said to one server.
 pub(super) struct Manner<'q> {
@@ -27,8 +27,8 @@ impl<'q> Manner<'q> {
         const NEWER: &str = "max_completion_tokens";
         let is_openais = quirks.is_openais || is_openais(&request.model);
         let bound = request.max_output.as_ref();
-        let may_be_newer = quirks.unknown.is_empty();
-        let asked_newer = may_be_newer && bound.is_some_and(|bound| bound.field == NEWER);
+        let asked_newer =
+            quirks.knows_newer_bound && bound.is_some_and(|bound| bound.field == NEWER);
         Self {
             bound: if is_openais || asked_newer {
                 NEWER
@@ -53,6 +53,30 @@ impl<'q> Manner<'q> {
             return None;
         }
         given
+    }
+
+    /// Who of several says a message, unless the server would refuse the request for it.
+    pub(super) fn name<'m>(
+        &self,
+        message: &'m Message<'_>,
+        dropped: &mut Dropped,
+    ) -> Option<&'m str> {
+        let name = message.name.as_deref();
+        if name.is_some() && self.quirks.unknown.contains(&"name") {
+            dropped.add("messages.name");
+            return None;
+        }
+        name
+    }
+
+    /// Refuses more answers than the server gives.
+    pub(super) fn check_choices(&self, request: &Request<'_>) -> Result<(), Fault> {
+        match &request.choices {
+            Some(choices) if choices.value > 1 && !self.quirks.gives_choices => {
+                Err(choices.refuse("cannot be more than 1: this provider gives one answer"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has the model reply to the results of its calls, where nobody else may speak before it did.

@@ -1,6 +1,7 @@
 //! Fields that are named, renamed or left out.
 
 use super::*;
+use crate::canonical::Part;
 
 /// What is not understood is listed, wherever it stands.
 #[test]
@@ -130,4 +131,33 @@ fn ids_that_are_made_up_are_of_one_answer() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 4, "{all:?}");
+}
+
+/// Clients that do not know of thoughts keep the last piece that a stream had of each field.
+#[test]
+fn a_proof_whose_text_is_lost_is_left_out() {
+    let kept = |fields: Json| {
+        let mut message = json!({"role": "assistant", "content": "a"});
+        for (name, value) in fields.as_object().unwrap() {
+            message[name] = value.clone();
+        }
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "q"}, message]});
+        let body = body.to_string();
+        let request = decode_request(body.as_bytes()).unwrap();
+        let is_thought = |part: &&Part<'_>| matches!(part.content, Content::Reasoning(_));
+        let thoughts = request.messages[1].parts.iter().filter(is_thought).count();
+        let dropped = request.rest.iter().map(|(name, _)| name.to_string());
+        (thoughts, dropped.collect::<Vec<_>>())
+    };
+    let proof = json!([{"type": "reasoning.text", "signature": "s", "index": 0}]);
+    let torn = json!({"reasoning_content": "end.", "reasoning_details": proof});
+    assert_eq!(
+        kept(torn),
+        (0, vec!["messages.reasoning_details".to_owned()])
+    );
+    // A provider may show nothing of what it proves.
+    assert_eq!(kept(json!({"reasoning_details": proof})), (1, vec![]));
+    let whole = json!([{"type": "reasoning.text", "text": "All.", "signature": "s"}]);
+    let whole = json!({"reasoning_content": "All.", "reasoning_details": whole});
+    assert_eq!(kept(whole), (1, vec![]));
 }

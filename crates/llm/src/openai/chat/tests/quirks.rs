@@ -59,7 +59,7 @@ fn mistral_gets_nothing_that_it_refuses() {
         "model": "mistral-large", "stream": true, "seed": 7, "user": "u", "logprobs": true,
         "service_tier": "flex", "metadata": {"a": "b"},
         "messages": [
-            {"role": "user", "content": "hi"},
+            {"role": "user", "content": "hi", "name": "ada"},
             {"role": "assistant", "content": null, "tool_calls": [call("call_abcdef"), call("D681PevKs")]},
             {"role": "tool", "tool_call_id": "call_abcdef", "content": "1"},
             {"role": "tool", "tool_call_id": "D681PevKs", "content": "2"},
@@ -80,7 +80,8 @@ fn mistral_gets_nothing_that_it_refuses() {
         "{fields:?}"
     );
     assert_eq!(fields.len(), known.len());
-    assert_eq!(dropped, ["service_tier", "user"]);
+    assert_eq!(dropped, ["messages.name", "service_tier", "user"]);
+    assert_eq!(said["messages"][0].get("name"), None);
     let id = said["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
     assert!(
         id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()),
@@ -127,4 +128,28 @@ fn mistral_s_model_replies_to_results_before_the_user_speaks() {
         "tool assistant user user"
     );
     assert_eq!(roles(&Quirks::NONE, &[user]), "tool user");
+}
+
+#[test]
+fn groq_gets_nothing_that_it_refuses() {
+    let mut request = json!({
+        "model": "llama", "logprobs": true, "top_logprobs": 3, "logit_bias": {"1": 2}, "n": 1,
+        "max_completion_tokens": 5,
+        "messages": [
+            {"role": "user", "content": "hi", "name": "ada"},
+            {"role": "assistant", "content": "hi", "name": "bob"},
+        ],
+    });
+    let (said, dropped) = said_to(&Quirks::GROQ, &request);
+    let messages =
+        json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hi"}]);
+    let expect =
+        json!({"model": "llama", "n": 1, "messages": messages, "max_completion_tokens": 5});
+    assert_eq!(said, expect);
+    assert_eq!(dropped, ["messages.name", "logprobs", "logit_bias"]);
+    request["n"] = json!(2);
+    let body = request.to_string();
+    let decoded = decode_request(body.as_bytes()).unwrap();
+    let fault = encode_request(&decoded, &Quirks::GROQ, &mut Dropped::default()).unwrap_err();
+    assert_eq!(fault.field, "n");
 }
