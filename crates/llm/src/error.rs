@@ -43,7 +43,10 @@ impl ErrorKind {
             403 => Self::PermissionDenied,
             404 => Self::NotFound,
             405 => Self::MethodNotAllowed,
+            408 => Self::Timeout,
             413 => Self::RequestTooLarge,
+            // What the server rests on has failed, as Bedrock says it of its models.
+            424 => Self::Upstream,
             429 => Self::RateLimited,
             400..=499 => Self::InvalidRequest,
             503 | 529 => Self::Unavailable,

@@ -109,6 +109,7 @@ pub(crate) const fn status_name(status: u16) -> &'static str {
         404 => "NOT_FOUND",
         408 | 504 => "DEADLINE_EXCEEDED",
         409 => "ABORTED",
+        424 => "INTERNAL",
         429 => "RESOURCE_EXHAUSTED",
         400..=499 => "INVALID_ARGUMENT",
         501 => "UNIMPLEMENTED",

@@ -21,6 +21,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::canonical::{Finish, Reasoning, ToolCall};
+use crate::error::ErrorKind;
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, Value, object};
 
@@ -58,11 +59,9 @@ fn error_kind(kind: Option<&str>, status: Option<u16>) -> &'static str {
     let called = || ERRORS.iter().find(|(_, other)| Some(*other) == status);
     match own.or_else(called) {
         Some((name, _)) => name,
-        None => match status {
-            Some(503) => "overloaded_error",
-            Some(400..=499) => "invalid_request_error",
-            _ => "api_error",
-        },
+        None => status.map_or("api_error", |status| {
+            super::error_type(ErrorKind::of_status(status), status)
+        }),
     }
 }
 

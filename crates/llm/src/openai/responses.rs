@@ -22,6 +22,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::canonical::{Content, Finish, Part, Reasoning, Token};
+use crate::error::ErrorKind;
 use crate::openai::{service_tier, token};
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{Fault, Object, ObjectWriter, Value, append_object};
@@ -244,12 +245,10 @@ fn write_error(o: &mut ObjectWriter<'_>, code: &str, error: &UpstreamError) {
     };
     write(o);
     o.object("error", |o| {
-        let kind = match error.status {
-            Some(429) => "requests",
-            Some(400..=499) => "invalid_request_error",
-            _ => "server_error",
-        };
-        o.value("type", kind);
+        let kind = error
+            .status
+            .map_or(ErrorKind::Upstream, ErrorKind::of_status);
+        o.value("type", super::error_strings(kind).0);
         write(o);
     });
 }

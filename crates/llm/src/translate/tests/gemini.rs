@@ -240,6 +240,28 @@ fn errors_within_a_stream_are_told() {
     );
 }
 
+/// Whose statuses are among those of requests at fault.
+#[test]
+fn errors_of_a_model_are_not_the_request_s() {
+    for (status, of_openai, of_anthropic) in [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (408, "server_error", "timeout_error"),
+        (424, "server_error", "api_error"),
+    ] {
+        let error = json!({"error": {"code": status, "message": "why"}});
+        let event = format!("data: {error}\n\n");
+        for (client, kind) in [
+            (CHAT, of_openai),
+            (Api::RESPONSES, of_openai),
+            (MESSAGES, of_anthropic),
+        ] {
+            let (text, _) = stream(client, Dialect::Gemini, &event, 50);
+            let said = format!("\"type\":\"{kind}\"");
+            assert!(text.contains(&said), "{status}: {text}");
+        }
+    }
+}
+
 /// A client of Gemini's is read and answered in its own form.
 #[test]
 fn contents_become_a_chat() {
