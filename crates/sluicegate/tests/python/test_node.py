@@ -14,6 +14,10 @@ SUITE = Path(__file__).parent.parent / "node"
 MODULES = os.environ.get("SLUICEGATE_NODE_MODULES")
 MODELS = ["gpt-5", "claude", "gemini-3-pro", "qwen", "nova", "mistral-large", "command-a"]
 
+# Of which more is looked at here.
+IMAGES = "images.test.mjs"
+FILES = {file.name for file in SUITE.glob("*.test.mjs")}
+
 # Longest that the tests of one file may take.
 SECONDS = 60
 
@@ -32,8 +36,8 @@ def directory(tmp_path_factory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("name", sorted(file.name for file in SUITE.glob("*.test.mjs")))
-def test_clients(mesh, directory, name):
+def passes(mesh, directory, name) -> None:
+    """All the tests of a file pass, and there are some."""
     # Nothing else of the environment, in which a key or a proxy may be named.
     environment = {
         "PATH": os.environ["PATH"],
@@ -59,6 +63,21 @@ def test_clients(mesh, directory, name):
         pytest.fail(failures(run.stdout), pytrace=False)
     counted = re.search(r"^ℹ pass (\d+)$", run.stdout, re.MULTILINE)
     assert counted and int(counted.group(1)) > 0, f"nothing was tested:\n{run.stdout}"
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {IMAGES}))
+def test_clients(mesh, directory, name):
+    passes(mesh, directory, name)
+
+
+def test_images(mesh, directory):
+    """Whether a model has seen a picture, its answer does not tell: what it was sent does."""
+    passes(mesh, directory, IMAGES)
+    picture = re.search(r'PICTURE = "(.+)"', (SUITE / IMAGES).read_text()).group(1).encode()
+    providers = vars(mesh.providers)
+    for name in ("openai", "anthropic", "gemini", "ollama", "bedrock", "mistral", "cohere"):
+        bodies = [taken.raw for taken in providers[name].taken if b"Look at it" in taken.raw]
+        assert bodies and all(picture in body for body in bodies), name
 
 
 def failures(output: str) -> str:

@@ -86,7 +86,9 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, dropped: &mut Dropped)
         o.object("function", |o| {
             o.value("name", &tool.name);
             o.maybe("description", tool.description.as_deref());
-            o.maybe_raw("parameters", tool.schema.as_deref());
+            // OpenAI takes a function without them, other servers do not.
+            let none = r#"{"type":"object","properties":{}}"#;
+            o.raw("parameters", tool.schema.as_deref().unwrap_or(none));
             o.maybe("strict", tool.strict);
         });
     });

@@ -30,6 +30,15 @@ fn developers_speak_as_the_system_where_their_role_is_not_known() {
 }
 
 #[test]
+fn a_function_without_parameters_says_that_it_has_none() {
+    let mut request = ask(json!({}));
+    request["tools"] = json!([{"type": "function", "function": {"name": "now"}}]);
+    let function = json!({"name": "now", "parameters": {"type": "object", "properties": {}}});
+    let said = said_to(&Quirks::MISTRAL, &request).0;
+    assert_eq!(said["tools"][0]["function"], function);
+}
+
+#[test]
 fn the_bound_of_the_answer_has_the_name_that_the_server_knows() {
     let check = |field: &str, quirks, expect: &str| {
         let mut request = ask(json!({}));
