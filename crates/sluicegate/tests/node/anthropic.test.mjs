@@ -145,6 +145,35 @@ for (const model of MODELS) {
       assert.equal(text, TEXT);
     });
 
+    test(`${model}: arguments as they come`, async () => {
+      const fields = {
+        model,
+        max_tokens: 100,
+        messages: [user("play parallel")],
+        tools: [WEATHER],
+      };
+      const stream = anthropic.messages.stream(fields);
+      const blocks = [];
+      let said = "";
+      stream.on("inputJson", (piece) => (said += piece));
+      stream.on("contentBlock", (block) => blocks.push(block.input.city));
+      await stream.done();
+      assert.deepEqual(blocks, Object.keys(DEGREES));
+      const pieces = JSON.parse(`[${said.replace("}{", "},{")}]`);
+      assert.deepEqual(
+        pieces,
+        blocks.map((city) => ({ city })),
+      );
+    });
+
+    test(`${model}: a call without arguments`, async () => {
+      const tools = [{ name: "now", input_schema: { type: "object" } }];
+      for (const answer of Object.values(WAYS)) {
+        const { content } = await answer(model, [user("play no-arguments")], { tools });
+        assert.deepEqual([content[0].name, content[0].input], ["now", {}]);
+      }
+    });
+
     // It asks Anthropic to keep the conversation, which the simulated provider does not.
     for (const stream of model === "claude" ? [] : [false, true]) {
       test(`${model}: the client's own loop${stream ? ", in streams" : ""}`, async () => {

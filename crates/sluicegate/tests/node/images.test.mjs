@@ -7,9 +7,8 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText } from "ai";
-import { KEY, MODELS, TEXT, URL, anthropic, openai, user } from "./mesh.mjs";
+import { KEY, MODELS, PICTURE, TEXT, URL, anthropic, openai, user } from "./mesh.mjs";
 
-const PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const DATA_URL = `data:image/png;base64,${PICTURE}`;
 const TOLD = "Look at it.";
 
@@ -44,7 +43,12 @@ const WAYS = {
   },
   messages: async (model) => {
     const source = { type: "base64", media_type: "image/png", data: PICTURE };
-    const messages = [user([{ type: "image", source }, { type: "text", text: TOLD }])];
+    const messages = [
+      user([
+        { type: "image", source },
+        { type: "text", text: TOLD },
+      ]),
+    ];
     const message = await anthropic.messages.create({ model, max_tokens: 100, messages });
     return message.content[0].text;
   },

@@ -15,6 +15,9 @@ export const KEY = told("SLUICEGATE_KEY");
 // One model of each dialect that providers speak, by the name that clients ask for.
 export const MODELS = told("SLUICEGATE_MODELS").split(",");
 
+// In base64; the Python suite looks for it in what providers get.
+export const PICTURE = told("SLUICEGATE_PICTURE");
+
 export const TEXT = "The Danube, the Dniester and the Dnieper. Și încă trei 🌊.";
 export const THOUGHT = "Rivers of the Black Sea: which are the greatest?";
 export const RIVER = { river: "Danube", length: 2850 };

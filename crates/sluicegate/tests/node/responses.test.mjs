@@ -102,6 +102,31 @@ for (const model of SERVED) {
       assert.equal(deltas.map((event) => event.delta).join(""), TEXT);
     });
 
+    test(`${model}: arguments as they come`, async () => {
+      const fields = { model, input: "play parallel", tools: [WEATHER] };
+      const stream = openai.responses.stream(fields);
+      const deltas = new Map();
+      stream.on("response.function_call_arguments.delta", ({ output_index, delta, snapshot }) => {
+        const said = (deltas.get(output_index) ?? "") + delta;
+        deltas.set(output_index, said);
+        assert.equal(snapshot, said);
+      });
+      const { output } = await stream.finalResponse();
+      const calls = output.filter((item) => item.type === "function_call");
+      const said = calls.map((call) => call.arguments);
+      assert.deepEqual([...deltas.values()], said);
+      const cities = said.map((text) => JSON.parse(text).city);
+      assert.deepEqual(cities, Object.keys(DEGREES));
+    });
+
+    test(`${model}: a call without arguments`, async () => {
+      const tools = [{ type: "function", name: "now", parameters: null, strict: null }];
+      for (const answer of Object.values(WAYS)) {
+        const [call] = (await answer(model, "play no-arguments", { tools })).output;
+        assert.deepEqual([call.name, JSON.parse(call.arguments)], ["now", {}]);
+      }
+    });
+
     test(`${model}: a structured answer`, async () => {
       const text = { format: zodTextFormat(River, "river") };
       const response = await openai.responses.parse({ model, input: "play json", text });
