@@ -45,6 +45,8 @@ impl ErrorKind {
             405 => Self::MethodNotAllowed,
             413 => Self::RequestTooLarge,
             429 => Self::RateLimited,
+            // Amazon's word for a model that failed.
+            424 => Self::Upstream,
             400..=499 => Self::InvalidRequest,
             503 | 529 => Self::Unavailable,
             504 => Self::Timeout,
