@@ -10,11 +10,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    LOCATION, USER_AGENT,
+};
 use http::uri::{Scheme, Uri};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use llm::translate::FetchedMedia;
+use llm::translate::MediaUrl;
 use net::body::Body;
 use net::budget::{BodyBudget, Reservation};
 use net::pool::{Address, Pool, PoolConfig, Protocol, Target, TlsIdentity, UpstreamBody};
@@ -31,13 +34,20 @@ pub use public::is_public;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(5);
 
-/// Media of a request that are fetched.
-const MAX_MEDIA: usize = 20;
-
 /// Bytes of a medium: what most APIs take of one.
 const MAX_BYTES: u64 = 20 << 20;
 
 const MAX_REDIRECTS: usize = 3;
+
+/// A medium that was fetched.
+pub(crate) struct Medium {
+    pub(crate) url: String,
+    /// What its server calls its type.
+    pub(crate) kind: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+    /// The room that it takes with all that becomes of it.
+    pub(crate) room: Reservation,
+}
 
 /// Fetches media.
 pub(crate) struct Fetcher {
@@ -85,29 +95,22 @@ impl Fetcher {
     /// Fetches what stands at `urls`, whose bytes are taken from `bodies` until the rooms are dropped.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
-        urls: Vec<String>,
+        urls: Vec<MediaUrl>,
         bodies: &BodyBudget,
-    ) -> Result<(FetchedMedia, Vec<Reservation>), Missed> {
-        if urls.len() > MAX_MEDIA {
-            let why = format!("name more than {MAX_MEDIA} media by their URLs");
-            return Err(Missed::Why(why));
-        }
+    ) -> Result<Vec<Medium>, Missed> {
         let mut fetching = JoinSet::new();
         for url in urls {
             let (fetcher, room) = (Arc::clone(self), bodies.reservation());
             fetching.spawn(async move { fetcher.one(url, room).await });
         }
         let all = async {
-            let mut media = FetchedMedia::default();
-            let mut rooms = Vec::new();
+            let mut media = Vec::new();
             while let Some(fetched) = fetching.join_next().await {
                 // The tasks neither panic nor are aborted while they are waited for.
                 let Ok(fetched) = fetched else { continue };
-                let (url, kind, bytes, room) = fetched?;
-                media.add(url, kind.as_deref(), bytes);
-                rooms.push(room);
+                media.push(fetched?);
             }
-            Ok((media, rooms))
+            Ok(media)
         };
         let late = || {
             Missed::Why(format!(
@@ -117,22 +120,30 @@ impl Fetcher {
         timeout(PATIENCE, all).await.map_err(|_elapsed| late())?
     }
 
-    /// What stands at `url`: its type, its bytes, and the room that these and what becomes of them
-    /// take.
     async fn one(
         &self,
-        url: String,
+        MediaUrl { url, uses }: MediaUrl,
         mut room: Reservation,
-    ) -> Result<(String, Option<String>, Vec<u8>, Reservation), Missed> {
+    ) -> Result<Medium, Missed> {
         let fetched = async {
             let answer = self.follow(&url).await?;
+            if answer.headers().contains_key(CONTENT_ENCODING) {
+                return Err(Missed::why("comes in a coding that was not asked for"));
+            }
             let kind = answer.headers().get(CONTENT_TYPE);
             let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-            let bytes = gather(answer.into_body(), &mut room).await?;
+            // As it came, and for each use in base64 and in the request.
+            let per_byte = 2 + 3 * uses;
+            let bytes = gather(answer.into_body(), per_byte, &mut room).await?;
             Ok((kind, bytes))
         };
         match fetched.await {
-            Ok((kind, bytes)) => Ok((url, kind, bytes, room)),
+            Ok((kind, bytes)) => Ok(Medium {
+                url,
+                kind,
+                bytes,
+                room,
+            }),
             Err(Missed::Why(why)) => Err(Missed::Why(format!("name {url}, which {why}"))),
             Err(no_room) => Err(no_room),
         }
@@ -230,6 +241,7 @@ fn request(url: &Uri) -> Request<Body> {
     let agent = HeaderValue::from_static(concat!("sluicegate/", env!("CARGO_PKG_VERSION")));
     headers.insert(USER_AGENT, agent);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     request
 }
 
@@ -240,16 +252,27 @@ fn redirect(from: &Uri, headers: &HeaderMap) -> Option<Uri> {
         format!("{}:{place}", from.scheme_str()?)
     } else if place.starts_with('/') {
         format!("{}://{}{place}", from.scheme_str()?, from.authority()?)
-    } else {
+    } else if place.contains("://") {
         place.to_owned()
+    } else {
+        let (directory, _) = from.path().rsplit_once('/')?;
+        format!(
+            "{}://{}{directory}/{place}",
+            from.scheme_str()?,
+            from.authority()?
+        )
     };
     let to = Uri::try_from(to).ok()?;
     let leaves_tls = from.scheme() == Some(&Scheme::HTTPS) && to.scheme() != from.scheme();
     (!leaves_tls).then_some(to)
 }
 
-/// All of a body. The room holds it, and it in base64.
-async fn gather(mut body: UpstreamBody, room: &mut Reservation) -> Result<Vec<u8>, Missed> {
+/// All of a body, for which the room grows.
+async fn gather(
+    mut body: UpstreamBody,
+    per_byte: u64,
+    room: &mut Reservation,
+) -> Result<Vec<u8>, Missed> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Missed::why("breaks off"))?;
@@ -260,7 +283,7 @@ async fn gather(mut body: UpstreamBody, room: &mut Reservation) -> Result<Vec<u8
             let most = MAX_BYTES >> 20;
             return Err(Missed::Why(format!("is longer than {most} MiB")));
         }
-        room.grow(3 * chunk.len() as u64)
+        room.grow(per_byte * chunk.len() as u64)
             .map_err(|exhausted| Missed::Room(ReplayError::Exhausted(exhausted)))?;
         bytes.extend_from_slice(&chunk);
     }

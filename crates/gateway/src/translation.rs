@@ -25,7 +25,7 @@ use net::replay::ReplayError;
 use tokio::task::spawn_blocking;
 
 use crate::headers::X_REQUEST_ID;
-use crate::media::Missed;
+use crate::media::{Medium, Missed};
 use crate::route::{Routed, client_of};
 use crate::shared::Shared;
 
@@ -61,6 +61,7 @@ pub(crate) async fn request(
     pair: Pair,
     routed: &Routed,
     target: &Target,
+    media: Vec<Medium>,
     shared: &Shared,
 ) -> Result<TranslatedRequest, Untranslated> {
     let mut room = shared.bodies.reservation();
@@ -73,20 +74,13 @@ pub(crate) async fn request(
         .and_then(|prompt| prompt.scan.model.as_ref());
     let asked_for = asked_for.map(|model| model.value.as_str());
     let model = target.model.as_deref().or(asked_for).map(str::to_owned);
-    let (media, rooms) = match routed.rule.fetch_media {
-        true => fetched(pair, routed, &body, shared).await?,
-        false => Default::default(),
-    };
     let (uri, betas) = (routed.head.uri.clone(), betas(routed));
-    let len = rooms.iter().map(Reservation::bytes).sum::<u64>() as usize + body.len();
+    let len = media.iter().map(|medium| medium.bytes.len()).sum::<usize>() + body.len();
     let request = aside(len, LONG, move || {
-        let request = pair.request_with(
-            asked(&uri, betas.as_deref()),
-            &body,
-            model.as_deref(),
-            &media,
-        );
-        drop((body, media, rooms));
+        let (fetched, rooms) = unpacked(media);
+        let asked = asked(&uri, betas.as_deref());
+        let request = pair.request_with(asked, &body, model.as_deref(), &fetched);
+        drop((body, fetched, rooms));
         kept(request.map_err(Untranslated::Fault)?, room)
     });
     let mut request = request.await?;
@@ -108,31 +102,40 @@ pub(crate) async fn request(
     }
 }
 
-/// The media that the backend takes only within the request, and the room that they take.
-async fn fetched(
+/// The media that the backend takes only within the request, if the rule allows to fetch them.
+pub(crate) async fn media(
     pair: Pair,
     routed: &Routed,
-    body: &Bytes,
     shared: &Shared,
-) -> Result<(FetchedMedia, Vec<Reservation>), Untranslated> {
-    let (uri, read) = (routed.head.uri.clone(), body.clone());
+) -> Result<Vec<Medium>, Untranslated> {
+    let mut room = shared.bodies.reservation();
+    let body = routed.body.to_bytes(&mut room).await;
+    let body = body.map_err(Untranslated::Body)?;
+    let uri = routed.head.uri.clone();
     let urls = aside(body.len(), LONG, move || {
-        pair.media_to_fetch(asked(&uri, None), &read)
+        pair.media_to_fetch(asked(&uri, None), &body)
     });
-    match urls.await.map_err(Untranslated::Fault)? {
-        urls if urls.is_empty() => Ok((FetchedMedia::default(), Vec::new())),
-        urls => {
-            let fetched = shared.media.fetch(urls, &shared.bodies).await;
-            fetched.map_err(|missed| match missed {
-                Missed::Room(error) => Untranslated::Body(error),
-                Missed::Why(message) => Untranslated::Fault(Fault {
-                    field: pair.asked_in().to_owned(),
-                    message,
-                    code: None,
-                }),
-            })
-        }
-    }
+    let urls = urls.await.map_err(Untranslated::Fault)?;
+    let fetched = shared.media.fetch(urls, &shared.bodies).await;
+    fetched.map_err(|missed| match missed {
+        Missed::Room(error) => Untranslated::Body(error),
+        Missed::Why(message) => Untranslated::Fault(Fault {
+            field: pair.asked_in().to_owned(),
+            message,
+            code: None,
+        }),
+    })
+}
+
+/// Media as they are put into a request, and the rooms that they take.
+fn unpacked(media: Vec<Medium>) -> (FetchedMedia, Vec<Reservation>) {
+    let mut fetched = FetchedMedia::default();
+    let rooms = media.into_iter().map(|medium| {
+        fetched.add(medium.url, medium.kind.as_deref(), medium.bytes);
+        medium.room
+    });
+    let rooms = rooms.collect();
+    (fetched, rooms)
 }
 
 /// The request, whose body gives its room back when it is sent.

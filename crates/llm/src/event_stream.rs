@@ -28,7 +28,7 @@ const MAX_HEADERS: usize = 128 * 1024;
 /// Why bytes are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message of the stream {0}")]
-pub struct Corrupt(&'static str);
+pub struct Corrupt(pub(crate) &'static str);
 
 /// A message, whose check sums are right.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -151,9 +151,17 @@ impl Quirks {
             let rest = host.strip_suffix("aiplatform.googleapis.com");
             rest.is_some_and(|region| region.is_empty() || region.ends_with('-'))
         };
-        if is_vertex(host) {
+        let is_multi_regional =
+            host.starts_with("aiplatform.") && host.ends_with(".rep.googleapis.com");
+        let is_bedrock = ["bedrock-runtime.", "bedrock-runtime-fips."]
+            .iter()
+            .any(|service| host.starts_with(service))
+            && [".amazonaws.com", ".amazonaws.com.cn"]
+                .iter()
+                .any(|domain| host.ends_with(domain));
+        if is_vertex(host) || is_multi_regional {
             &Self::VERTEX_ANTHROPIC
-        } else if host.starts_with("bedrock-runtime.") && host.ends_with(".amazonaws.com") {
+        } else if is_bedrock {
             &Self::BEDROCK_ANTHROPIC
         } else {
             &Self::NONE

@@ -33,7 +33,7 @@ use ranking::Ranking;
 
 pub use crate::canonical::Dropped;
 pub use crate::wire::Fault;
-pub use media::FetchedMedia;
+pub use media::{FetchedMedia, MediaUrl};
 pub use stream::{BadStream, StreamTranslator};
 
 /// Two APIs, of which one is to be answered by the other.
@@ -75,9 +75,8 @@ pub struct TranslatedRequest {
     pub body: Bytes,
     /// What could not be said, and was a hint.
     pub dropped: Dropped,
-    /// The pair that translates its answer: it knows how the client wants it. `None` if the answer
-    /// needs no translation.
-    pub pair: Option<Pair>,
+    /// The pair that translates its answer: it knows how the client wants it.
+    pub pair: Pair,
 }
 
 /// An answer in the dialect of the client, and what it reports.
@@ -202,13 +201,13 @@ impl Pair {
         }
     }
 
-    /// The URLs of media that a request names so and that the upstream takes only within the request.
+    /// Media that a request names by URL and that the upstream takes only within the request.
     ///
     /// # Errors
-    /// The field that is at fault.
-    pub fn media_to_fetch(self, asked: Asked<'_>, body: &[u8]) -> Result<Vec<String>, Fault> {
+    /// The field that is at fault; more media than may be fetched.
+    pub fn media_to_fetch(self, asked: Asked<'_>, body: &[u8]) -> Result<Vec<MediaUrl>, Fault> {
         match self.exchange {
-            Exchange::Conversation(exchange) => exchange.media_to_fetch(asked, body),
+            Exchange::Conversation(exchange) => exchange.media_to_fetch(asked, body, self.quirks),
             Exchange::Envelope(_) | Exchange::Embedding(_) | Exchange::Ranking(_) => Ok(Vec::new()),
         }
     }
@@ -294,7 +293,7 @@ impl TranslatedRequest {
             query: None,
             body: body.into(),
             dropped,
-            pair: Some(pair),
+            pair,
         }
     }
 }

@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http_body_util::BodyExt;
-use llm::Api;
 use llm::response::{Ended, Plain, UpstreamError};
 use llm::translate::Pair;
+use llm::{Api, Operation};
 use net::pool::UpstreamBody;
 
 use crate::route::Routed;
@@ -26,6 +26,9 @@ const MAX_HELD_RESPONSE: usize = 256 * 1024;
 
 /// A plain answer of more than this is not translated: no model writes so much.
 const MAX_TRANSLATED: usize = 32 * 1024 * 1024;
+
+/// Likewise of vectors: 2,048 of 4,096 numbers, as JSON writes them.
+const MAX_VECTORS: usize = 192 * 1024 * 1024;
 
 /// An answer that has begun: what was held back, and what is to come.
 pub(crate) struct Held {
@@ -172,7 +175,13 @@ async fn translated(
     head: &mut Parts,
     body: UpstreamBody,
 ) -> Result<Held, Broken> {
-    let body = gather(body, MAX_TRANSLATED).await?;
+    let is_of_vectors = pair.upstream().operation == Operation::Embeddings;
+    let most = if is_of_vectors {
+        MAX_VECTORS
+    } else {
+        MAX_TRANSLATED
+    };
+    let body = gather(body, most).await?;
     let answer = translation::answer(pair, routed, body).await;
     let answer = answer.map_err(|fault| {
         tracing::debug!(%fault, "answer is not one of its API");

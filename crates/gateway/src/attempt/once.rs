@@ -17,6 +17,7 @@ use super::failed::{Failed, Reason, UpstreamAnswer, body_error, is_free};
 use super::hold::{self, Broken, Held};
 use super::{Begun, Place};
 use crate::exchange::Exchange;
+use crate::media::Medium;
 use crate::outbound;
 use crate::route::Routed;
 use crate::shared::Shared;
@@ -38,14 +39,25 @@ pub(crate) async fn attempt(
     let now = Instant::now();
     exchange.attempt_begins(&backend.name, candidate.endpoint.id(), now);
     shared.metrics.attempt(&routed.rule.route, &backend.name);
-    // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
-    let sent = pin!(exchange_once(shared, routed, candidate));
-    let wrong = match in_time(deadline(routed, end, now), sent).await {
-        Ok(answered) => {
-            note_dropped(shared, routed, &backend.name, &answered);
-            return Ok(begin(exchange, answered, place, end));
-        }
+    let wrong = match fetched(shared, routed, candidate).await {
         Err(wrong) => wrong,
+        Ok(media) => {
+            // What others take to hand out media is not the backend's time.
+            let now = if media.is_empty() {
+                now
+            } else {
+                Instant::now()
+            };
+            // Pinned here and lent from here on: it is large, and would be copied from hand to hand.
+            let sent = pin!(exchange_once(shared, routed, candidate, media));
+            match in_time(deadline(routed, end, now), sent).await {
+                Ok(answered) => {
+                    note_dropped(shared, routed, &backend.name, &answered);
+                    return Ok(begin(exchange, answered, place, end));
+                }
+                Err(wrong) => wrong,
+            }
+        }
     };
     exchange.attempt_ends();
     place.release(wrong.reason.outcome());
@@ -185,18 +197,35 @@ async fn in_time<T>(
     }
 }
 
+/// The media that are to be sent within the request, which few are.
+async fn fetched(
+    shared: &Shared,
+    routed: &Routed,
+    candidate: &Candidate<'_>,
+) -> Result<Vec<Medium>, Wrong> {
+    if !routed.rule.fetch_media {
+        return Ok(Vec::new());
+    }
+    let Some(pair) = translation::between(routed, candidate.target) else {
+        return Ok(Vec::new());
+    };
+    let media = Box::pin(translation::media(pair, routed, shared));
+    media.await.map_err(Wrong::untranslated)
+}
+
 async fn exchange_once(
     shared: &Shared,
     routed: &Routed,
     candidate: &Candidate<'_>,
+    media: Vec<Medium>,
 ) -> Result<Answered, Wrong> {
     let token = token(candidate).map_err(Wrong::without_credential)?;
     let pair = translation::between(routed, candidate.target);
     let translated = match pair {
-        Some(pair) => Some(translate(shared, pair, routed, candidate).await?),
+        Some(pair) => Some(translate(shared, pair, routed, candidate, media).await?),
         None => None,
     };
-    let pair = translated.as_ref().and_then(|request| request.pair);
+    let pair = translated.as_ref().map(|request| request.pair);
     let dropped = translated.as_ref().map(|request| request.dropped.clone());
     let dropped = dropped.unwrap_or_default();
     let Some(mut request) = outbound::request(routed, candidate, token.as_deref(), translated)
@@ -248,8 +277,9 @@ async fn translate(
     pair: Pair,
     routed: &Routed,
     candidate: &Candidate<'_>,
+    media: Vec<Medium>,
 ) -> Result<TranslatedRequest, Wrong> {
-    translation::request(pair, routed, candidate.target, shared)
+    translation::request(pair, routed, candidate.target, media, shared)
         .await
         .map_err(Wrong::untranslated)
 }

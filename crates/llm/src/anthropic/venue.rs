@@ -60,7 +60,7 @@ impl Venue {
         if self == Self::Bedrock {
             fields.ignore(&["stream"]);
         }
-        Ok(self.write(None, fields.rest(), betas))
+        Ok(self.write(None, fields.all(), betas))
     }
 
     /// The same of a request to count tokens, which goes on to name its model.
@@ -70,7 +70,7 @@ impl Venue {
     pub(crate) fn envelop_count(self, body: &[u8], model: &str) -> Result<Vec<u8>, Fault> {
         let mut fields = Value::document(body)?.object()?;
         fields.ignore(&["model", "anthropic_version"]);
-        Ok(self.write(Some(model), fields.rest(), None))
+        Ok(self.write(Some(model), fields.all(), None))
     }
 
     fn write<'a>(
@@ -80,7 +80,10 @@ impl Venue {
         betas: Option<&str>,
     ) -> Vec<u8> {
         let betas: Vec<&str> = match (self, betas) {
-            (Self::Bedrock, Some(betas)) => betas.split(',').map(str::trim).collect(),
+            (Self::Bedrock, Some(betas)) => {
+                let betas = betas.split(',').map(str::trim);
+                betas.filter(|beta| !beta.is_empty()).collect()
+            }
             _ => Vec::new(),
         };
         object(|o| {

@@ -110,17 +110,22 @@ impl<'a> Vector<'a> {
         let bytes = base64::bytes(&value.text()?).filter(|bytes| bytes.len().is_multiple_of(4));
         let bytes = bytes.ok_or_else(|| value.fault("is not of floats in base64"))?;
         let (floats, _) = bytes.as_chunks();
-        Ok(Self::Floats(
-            floats.iter().copied().map(f32::from_le_bytes).collect(),
-        ))
+        let floats: Vec<f32> = floats.iter().copied().map(f32::from_le_bytes).collect();
+        if floats.iter().all(|float| float.is_finite()) {
+            Ok(Self::Floats(floats))
+        } else {
+            Err(value.fault("has what is no number"))
+        }
     }
 
-    /// Reads a list of numbers. That they are numbers is for whoever needs to know them.
+    /// Reads a list of numbers.
     pub(crate) fn read_numbers(value: Value<'a, '_>) -> Result<Self, Fault> {
-        if value.is_list() {
-            Ok(Self::Numbers(value.raw()))
-        } else {
-            Err(value.expected("a list of numbers"))
+        let items = value.raw().strip_prefix('[');
+        // It is JSON: what has none of these has numbers alone.
+        let is_other = |byte: u8| matches!(byte, b'"' | b'[' | b'{' | b't' | b'f' | b'n');
+        match items.filter(|items| !items.bytes().any(is_other)) {
+            Some(_) => Ok(Self::Numbers(value.raw())),
+            None => Err(value.expected("a list of numbers")),
         }
     }
 

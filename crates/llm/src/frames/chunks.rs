@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::BadFrame;
-use crate::event_stream::{self, Message};
+use crate::event_stream::{self, Corrupt, Message};
 use crate::response::UpstreamError;
 use crate::{Api, ApiError, ErrorKind, base64, bedrock, error, sse};
 
@@ -44,11 +44,11 @@ impl Decoder {
 
     pub(super) fn next_event(&mut self) -> Result<Option<sse::Frame>, BadFrame> {
         while let Some(message) = self.messages.next_message()? {
-            // What holds no event says nothing.
-            let Some(event) = event(&message) else {
+            // What is no event of the API says nothing.
+            let Some(event) = event(&message)? else {
                 continue;
             };
-            self.events.push(event.into());
+            self.events.push(event);
             if let Some(frame) = self.events.next_frame()? {
                 return Ok(Some(frame));
             }
@@ -61,28 +61,31 @@ impl Decoder {
     }
 }
 
-/// The event in a message, as the API itself would stream it.
-fn event(message: &Message) -> Option<Vec<u8>> {
+/// The event in a message, as the API itself would stream it. A chunk that cannot be read is part of the
+/// answer all the same, which lacks it.
+fn event(message: &Message) -> Result<Option<Bytes>, Corrupt> {
+    const UNREADABLE: Corrupt = Corrupt("holds no event of the Messages API");
     let payload = message.data();
-    let name = message.name()?;
+    let Some(name) = message.name() else {
+        return Ok(None);
+    };
     if name != b"chunk" {
-        return bedrock::exception(name, &payload).map(|error| in_messages(&error));
+        return Ok(bedrock::exception(name, &payload).map(|error| in_messages(&error)));
     }
-    let chunk: Chunk<'_> = serde_json::from_slice(&payload).ok()?;
-    let data = base64::bytes(&chunk.bytes)?;
-    let event: Event<'_> = serde_json::from_slice(&data).ok()?;
-    let mut out = Vec::with_capacity(data.len() + event.kind.len() + 16);
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(event.kind.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    out.extend_from_slice(&data);
-    out.extend_from_slice(b"\n\n");
-    Some(out)
+    let chunk: Chunk<'_> = serde_json::from_slice(&payload).map_err(|_| UNREADABLE)?;
+    let data = base64::bytes(&chunk.bytes).ok_or(UNREADABLE)?;
+    let event: Event<'_> = serde_json::from_slice(&data).map_err(|_| UNREADABLE)?;
+    Ok(Some(sse::encode(Some(&event.kind), &data)))
 }
 
 /// An exception as the API's own event.
-fn in_messages(exception: &UpstreamError) -> Vec<u8> {
-    let status = exception.status.unwrap_or(500);
+fn in_messages(exception: &UpstreamError) -> Bytes {
+    // Faults of the model's server, which Amazon counts among those of its client.
+    let status = match exception.status {
+        Some(408) => 504,
+        Some(424) | None => 500,
+        Some(status) => status,
+    };
     let error = ApiError {
         status,
         kind: ErrorKind::of_status(status),
@@ -90,7 +93,7 @@ fn in_messages(exception: &UpstreamError) -> Vec<u8> {
         param: None,
         code: None,
     };
-    error::stream_event(Api::MESSAGES, &error, 0).to_vec()
+    error::stream_event(Api::MESSAGES, &error, 0)
 }
 
 #[cfg(test)]
@@ -132,13 +135,40 @@ mod tests {
         let bytes = messages(&[
             (Kind::Event, "chunk", &chunk(ping)),
             (Kind::Event, "other", "{}"),
-            (Kind::Event, "chunk", "{}"),
             (Kind::Event, "chunk", &chunk(stop)),
         ]);
         let expected =
             format!("event: ping\ndata: {ping}\n\nevent: message_stop\ndata: {stop}\n\n");
         for piece in [1, 7, bytes.len()] {
             assert_eq!(read(&bytes, piece), expected);
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_cannot_be_read_is_none_to_pass_over() {
+        for payload in ["{}", r#"{"bytes":"!!"}"#, r#"{"bytes":"e30="}"#] {
+            let mut decoder = Decoder::new(1 << 16);
+            decoder.push(messages(&[(Kind::Event, "chunk", payload)]).into());
+            assert!(decoder.next_event().is_err(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn lines_within_an_event_stay_within_it() {
+        let bytes = messages(&[(Kind::Event, "chunk", &chunk("{\n\"type\":\"ping\"}"))]);
+        let expected = "event: ping\ndata: {\ndata: \"type\":\"ping\"}\n\n";
+        assert_eq!(read(&bytes, bytes.len()), expected);
+    }
+
+    #[test]
+    fn what_the_models_server_lacks_is_no_fault_of_the_client() {
+        for (name, kind) in [
+            ("modelTimeoutException", "timeout_error"),
+            ("modelStreamErrorException", "api_error"),
+        ] {
+            let bytes = messages(&[(Kind::Exception, name, r#"{"message":"no"}"#)]);
+            let read = read(&bytes, bytes.len());
+            assert!(read.contains(kind), "{read}");
         }
     }
 

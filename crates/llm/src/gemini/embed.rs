@@ -56,18 +56,28 @@ fn batch<'a>(document: Value<'a, '_>) -> Result<Embedding<'a>, Fault> {
 
 fn one<'a>(value: Value<'a, '_>) -> Result<Embedding<'a>, Fault> {
     let mut fields = Proto::read(value)?;
-    let text = fields.require("content", text)?;
-    let dimensions = fields.take("outputDimensionality", |value| value.count())?;
     let mut request = Embedding {
-        texts: vec![text],
-        dimensions: given("outputDimensionality", dimensions),
-        purpose: given("taskType", fields.take("taskType", purpose)?.flatten()),
+        texts: vec![fields.require("content", text)?],
         ..Embedding::default()
     };
+    // As Vertex AI has it.
+    fields.take("embedContentConfig", |config| {
+        terms(Proto::read(config)?, &mut request)
+    })?;
     // It stands in the path.
     fields.ignore(&["model"]);
-    request.rest.extend(fields.0.rest().map(|(name, _)| name));
+    terms(fields, &mut request)?;
     Ok(request)
+}
+
+/// What kind of vectors is wanted.
+fn terms<'a>(mut fields: Proto<'a, '_>, request: &mut Embedding<'a>) -> Result<(), Fault> {
+    let dimensions = fields.take("outputDimensionality", |value| value.count())?;
+    let purpose = fields.take("taskType", purpose)?.flatten();
+    request.dimensions = given("outputDimensionality", dimensions).or(request.dimensions.take());
+    request.purpose = given("taskType", purpose).or(request.purpose.take());
+    request.rest.extend(fields.0.rest().map(|(name, _)| name));
+    Ok(())
 }
 
 fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {

@@ -1,12 +1,12 @@
 //! Conversations.
 
 use super::form::Form;
-use super::media::{self, FetchedMedia};
+use super::media::{self, FetchedMedia, MediaUrl};
 use super::{Asked, Pair, TranslatedAnswer, TranslatedRequest, Unsaid, or_unsaid, rename};
 use crate::anthropic::venue::Venue;
 use crate::canonical::{Dropped, Request, tell_apart};
 use crate::wire::Fault;
-use crate::{Api, Dialect};
+use crate::{Api, Dialect, Quirks};
 
 /// What the conversation is called where it is not known whose it is.
 pub(super) const CONVERSATION: &str = "messages";
@@ -34,11 +34,11 @@ impl Conversation {
         self,
         asked: Asked<'_>,
         body: &[u8],
-    ) -> Result<Vec<String>, Fault> {
+        quirks: &Quirks,
+    ) -> Result<Vec<MediaUrl>, Fault> {
         let request = self.client.decode_request(asked, body)?;
-        Ok(media::urls(&request, |media| {
-            self.upstream.wants_within(media)
-        }))
+        let urls = media::urls(&request, |media| self.upstream.wants_within(media, quirks));
+        urls.map_err(|fault| self.in_client_s_words(fault))
     }
 
     pub(super) fn request(
@@ -54,6 +54,7 @@ impl Conversation {
         tell_apart(&mut request.messages);
         let mut dropped = Dropped::default();
         let encoded = media::put(&mut request, media)
+            .and_then(|()| self.refuse_urls(&request, pair.quirks))
             .and_then(|()| self.refuse_foreign_proofs(&request))
             .and_then(|()| {
                 self.upstream
@@ -81,6 +82,22 @@ impl Conversation {
         Fault {
             field: self.client.conversation().to_owned(),
             ..fault
+        }
+    }
+
+    /// Refuses media by URL where clouds take less than their models' maker, as encoders do elsewhere.
+    fn refuse_urls(self, request: &Request<'_>, quirks: &Quirks) -> Result<(), Fault> {
+        if quirks.venue == Venue::Own {
+            return Ok(());
+        }
+        let wanted = media::urls(request, |media| self.upstream.wants_within(media, quirks))?;
+        match wanted.first() {
+            None => Ok(()),
+            Some(_) => Err(Fault::new(
+                CONVERSATION,
+                "hold a medium by its URL, which the API of this model does not take: send it in the \
+                 request",
+            )),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Embedding {
     client: Form,
     upstream: Form,
     wanted: Wanted,
+    /// Texts that were sent.
+    texts: usize,
 }
 
 /// The form that texts and vectors have on the wire: the one place that lists them.
@@ -38,6 +40,7 @@ impl Embedding {
             client: Form::of_dialect(client.dialect)?,
             upstream: Form::of_dialect(dialect)?,
             wanted: Wanted::default(),
+            texts: 0,
         })
     }
 
@@ -64,6 +67,7 @@ impl Embedding {
         let pair = Pair {
             exchange: Exchange::Embedding(Self {
                 wanted: request.wanted,
+                texts: request.texts.len(),
                 ..self
             }),
             ..pair
@@ -74,6 +78,14 @@ impl Embedding {
 
     pub(super) fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
         let mut answer = self.upstream.decode_response(body)?;
+        let vectors = answer.vectors.len();
+        if vectors != self.texts {
+            let texts = self.texts;
+            return Err(Fault::new(
+                "embeddings",
+                format!("has {vectors} for {texts} texts"),
+            ));
+        }
         let model = answer.model.to_string();
         answer.id = or_unsaid(&answer.id, &unsaid.id);
         answer.model = or_unsaid(&answer.model, &unsaid.model);

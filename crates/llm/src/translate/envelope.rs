@@ -55,10 +55,8 @@ impl Envelope {
             let body = self.venue.envelop(body, asked.betas)?;
             (self.venue.messages(&name, stream == Some(true)), body)
         };
-        let request = TranslatedRequest::new(pair, resource, body, Dropped::default());
-        // What Google answers is as Anthropic would.
-        let pair = request.pair.filter(|_| self.venue == Venue::Bedrock);
-        Ok(TranslatedRequest { pair, ..request })
+        let dropped = Dropped::default();
+        Ok(TranslatedRequest::new(pair, resource, body, dropped))
     }
 
     pub(super) fn answer(self, body: &[u8]) -> Result<TranslatedAnswer, Fault> {

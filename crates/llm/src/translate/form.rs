@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Asked;
-use crate::anthropic::messages;
+use crate::anthropic::{messages, venue::Venue};
 use crate::bedrock::{converse, path as bedrock};
 use crate::canonical::{Dropped, Event, Media, MediaKind, Request, Response, Source, StreamTerms};
 use crate::cohere::chat as cohere;
@@ -92,7 +92,7 @@ impl Form {
     }
 
     /// Whether the API takes such a medium, but not by this URL.
-    pub(super) fn wants_within(self, media: &Media<'_>) -> bool {
+    pub(super) fn wants_within(self, media: &Media<'_>, quirks: &Quirks) -> bool {
         let Source::Url(url) = &media.source else {
             return false;
         };
@@ -101,7 +101,12 @@ impl Form {
             (Self::GeminiContent, _) => !content::takes_url(url),
             (Self::OllamaChat | Self::OllamaGenerate, kind) => kind == MediaKind::Image,
             (Self::BedrockConverse, _) => !converse::takes_url(url),
-            (Self::OpenAiResponses | Self::AnthropicMessages | Self::CohereChat, _) => false,
+            // Anthropic fetches by itself, and clouds do not for it.
+            (Self::AnthropicMessages, kind) => {
+                let is_taken = matches!(kind, MediaKind::Image | MediaKind::Document);
+                quirks.venue != Venue::Own && is_taken
+            }
+            (Self::OpenAiResponses | Self::CohereChat, _) => false,
         }
     }
 

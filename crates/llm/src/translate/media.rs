@@ -6,6 +6,18 @@ use crate::canonical::{Content, Media, MediaKind, Part, Request, Source};
 use crate::wire::Fault;
 use crate::{base64, magic};
 
+/// Media that a request may name so: each is a copy of what was fetched.
+const MAX_MEDIA: u64 = 20;
+
+/// A medium that is to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaUrl {
+    /// Where it stands.
+    pub url: String,
+    /// How often the request names it: each time it will have it whole.
+    pub uses: u64,
+}
+
 /// Media that were fetched for a request, by their URLs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FetchedMedia(HashMap<String, Fetched>);
@@ -46,19 +58,39 @@ fn is_untold(name: &str) -> bool {
 }
 
 /// The URLs that `is_wanted` says must be fetched, each once.
-pub(super) fn urls(request: &Request<'_>, is_wanted: impl Fn(&Media<'_>) -> bool) -> Vec<String> {
-    let mut urls = Vec::new();
+///
+/// # Errors
+/// If there are too many.
+pub(super) fn urls(
+    request: &Request<'_>,
+    is_wanted: impl Fn(&Media<'_>) -> bool,
+) -> Result<Vec<MediaUrl>, Fault> {
+    let mut urls: Vec<MediaUrl> = Vec::new();
+    let mut uses = 0;
+    let mut note = |media: &Media<'_>| {
+        let Source::Url(url) = &media.source else {
+            return;
+        };
+        if uses > MAX_MEDIA || !is_wanted(media) {
+            return;
+        }
+        uses += 1;
+        match urls.iter_mut().find(|known| known.url == **url) {
+            Some(known) => known.uses += 1,
+            None => urls.push(MediaUrl {
+                url: url.to_string(),
+                uses: 1,
+            }),
+        }
+    };
     for part in request.messages.iter().flat_map(|message| &message.parts) {
-        each(part, &mut |media| {
-            if let Source::Url(url) = &media.source
-                && is_wanted(media)
-                && !urls.iter().any(|known| *known == **url)
-            {
-                urls.push(url.to_string());
-            }
-        });
+        each(part, &mut note);
     }
-    urls
+    if uses > MAX_MEDIA {
+        let why = format!("name more than {MAX_MEDIA} media by their URLs");
+        return Err(Fault::new(super::conversation::CONVERSATION, why));
+    }
+    Ok(urls)
 }
 
 fn each(part: &Part<'_>, look: &mut impl FnMut(&Media<'_>)) {

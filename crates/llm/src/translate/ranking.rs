@@ -1,6 +1,6 @@
 //! Documents and their order.
 
-use super::{Pair, TranslatedAnswer, TranslatedRequest, Unsaid, or_unsaid, rename};
+use super::{Exchange, Pair, TranslatedAnswer, TranslatedRequest, Unsaid, or_unsaid, rename};
 use crate::canonical::{self, Dropped, Ranked};
 use crate::cohere::rerank as cohere;
 use crate::openai::rerank as openai;
@@ -12,6 +12,8 @@ use crate::{Api, Dialect, Operation};
 pub(super) struct Ranking {
     client: Form,
     upstream: Form,
+    /// Documents that were sent.
+    documents: u64,
 }
 
 /// The form that documents and their order have on the wire: the one place that lists them.
@@ -29,6 +31,7 @@ impl Ranking {
         Some(Self {
             client: Form::of_dialect(client.dialect)?,
             upstream: Form::of_dialect(dialect)?,
+            documents: 0,
         })
     }
 
@@ -53,6 +56,13 @@ impl Ranking {
         rename(&mut request.model, model)?;
         let mut dropped = Dropped::default();
         let body = self.upstream.encode_request(&request, &mut dropped);
+        let pair = Pair {
+            exchange: Exchange::Ranking(Self {
+                documents: request.documents.len() as u64,
+                ..self
+            }),
+            ..pair
+        };
         Ok(TranslatedRequest::new(
             pair,
             "/rerank".into(),
@@ -63,6 +73,13 @@ impl Ranking {
 
     pub(super) fn answer(self, body: &[u8], unsaid: &Unsaid) -> Result<TranslatedAnswer, Fault> {
         let mut answer = self.upstream.decode_response(body)?;
+        let mut places = answer.places.iter();
+        if places.any(|place| place.index >= self.documents) {
+            return Err(Fault::new(
+                "results.index",
+                "is of no document that was sent",
+            ));
+        }
         let model = answer.model.to_string();
         answer.id = or_unsaid(&answer.id, &unsaid.id);
         answer.model = or_unsaid(&answer.model, &unsaid.model);

@@ -384,9 +384,13 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// What nobody has taken, other than `null`.
     pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        self.all().filter(|(_, raw)| *raw != "null")
+    }
+
+    /// What nobody has taken, whatever it is.
+    pub(crate) fn all(self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
         let fields = self.fields.into_iter();
-        let fields = fields.map(|(key, raw)| (key, raw.get()));
-        fields.filter(|(_, raw)| *raw != "null")
+        fields.map(|(key, raw)| (key, raw.get()))
     }
 
     /// Refuses what nobody has taken, unless it stands in an answer.

@@ -33,6 +33,9 @@ class VertexProvider(AnthropicProvider):
     def answer(self, headers: dict[str, str], body: dict):
         if not headers.get("authorization", "").startswith("Bearer "):
             raise Refused(401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}})
+        if "play quota" in str(body):
+            fault = {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}
+            raise Refused(429, {"error": fault})
         name, method = VERTEX.fullmatch(headers[":path"]).groups()
         body = dict(body)
         version = body.pop("anthropic_version", None)

@@ -116,6 +116,13 @@ class TestAnthropic:
             self.ask(anthropic_client, stream, model, [user(f"play {script}")])
         assert caught.value.body["error"]["message"]
 
+    @both
+    def test_errors_of_google_itself(self, anthropic_client, stream):
+        with pytest.raises(anthropic.RateLimitError) as caught:
+            self.ask(anthropic_client, stream, "claude-vertex", [user("play quota")])
+        error = caught.value.body["error"]
+        assert error == {"type": "rate_limit_error", "message": "Quota exceeded"}
+
     @every_model
     @pytest.mark.parametrize("script", ["broken", "failing"])
     def test_a_broken_stream_is_not_whole(self, anthropic_client, model, script):

@@ -181,15 +181,16 @@ impl StreamDecoder {
             usage = delta.opaque("usage").map(str::to_owned);
             Ok(())
         })?;
+        // What has been read and written is paid for, however it ended.
+        if let Some(usage) = usage.and_then(|raw| figures::usage(raw.as_bytes())) {
+            emit(Event::Usage(usage));
+        }
         if let Some(message) = failure {
             self.fail(message, emit);
             return Ok(());
         }
         self.begin("".into(), emit);
         self.close(|_| true, emit);
-        if let Some(usage) = usage.and_then(|raw| figures::usage(raw.as_bytes())) {
-            emit(Event::Usage(usage));
-        }
         if let Some(finish) = finish {
             emit(Event::Finish { choice: 0, finish });
         }

@@ -53,6 +53,9 @@ fn refuse(request: &Request<'_>) -> Result<(), Fault> {
                 "names one of several tools, which the API of the model that was asked for cannot \
                  be told: send that tool alone",
             )),
+            ToolChoice::Required if request.tools.is_empty() => {
+                Err(choice.refuse("demands a call, and there is no tool to call"))
+            }
             _ => Ok(()),
         },
         None => Ok(()),

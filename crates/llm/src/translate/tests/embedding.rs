@@ -18,6 +18,14 @@ fn between(client: Dialect, upstream: Dialect) -> Pair {
     pair(Api { dialect, operation }, upstream)
 }
 
+/// The pair of a question about so many texts.
+fn asked_for(texts: usize, pair: Pair) -> Pair {
+    let body = json!({"model": "m", "input": vec!["a"; texts]}).to_string();
+    pair.request(Asked::default(), body.as_bytes(), None)
+        .unwrap()
+        .pair
+}
+
 fn asked_at(path: &str) -> Asked<'_> {
     Asked {
         path,
@@ -107,7 +115,6 @@ fn an_answer_of_every_dialect_is_written_in_every_other() {
         let answer = asked
             .unwrap()
             .pair
-            .unwrap()
             .answer(body.as_bytes(), &unsaid)
             .unwrap();
         assert_eq!(answer.usage.unwrap().input, Some(5));
@@ -123,11 +130,7 @@ fn vectors_are_written_as_they_are_wanted() {
         let pair = between(client, Dialect::Ollama);
         let asked = pair.request(asked_at(path), body.to_string().as_bytes(), None);
         let body = json!({"model": "m", "embeddings": [[0.5, -1.25]]}).to_string();
-        let answer = asked
-            .unwrap()
-            .pair
-            .unwrap()
-            .answer(body.as_bytes(), &unsaid());
+        let answer = asked.unwrap().pair.answer(body.as_bytes(), &unsaid());
         serde_json::from_slice::<Value>(&answer.unwrap().body).unwrap()
     };
     let base64 = "AAAAPwAAoL8=";
@@ -149,7 +152,7 @@ fn vectors_are_written_as_they_are_wanted() {
 
 #[test]
 fn vectors_are_read_however_they_are_written() {
-    let pair = between(Dialect::Ollama, Dialect::OpenAi);
+    let pair = asked_for(2, between(Dialect::Ollama, Dialect::OpenAi));
     let answer = json!({"data": [
         {"index": 1, "embedding": "AAAAPwAAoL8="},
         {"index": 0, "embedding": [1.0]},
@@ -174,7 +177,6 @@ fn vectors_are_read_however_they_are_written() {
         asked
             .unwrap()
             .pair
-            .unwrap()
             .answer(answer.as_bytes(), &unsaid())
             .is_err()
     );
@@ -281,4 +283,43 @@ fn a_server_with_another_name_for_the_length_is_told_by_it() {
 fn vectors_are_never_streamed() {
     let pair = between(Dialect::OpenAi, Dialect::Ollama);
     assert!(StreamTranslator::new(pair, None, 1, true, unsaid()).is_none());
+}
+
+#[test]
+fn an_answer_that_is_none_is_a_fault() {
+    let pair = asked_for(2, between(Dialect::OpenAi, Dialect::Ollama));
+    let faulty = |vectors: &str| {
+        let answer = format!(r#"{{"embeddings":{vectors}}}"#);
+        pair.answer(answer.as_bytes(), &unsaid()).is_err()
+    };
+    assert!(!faulty("[[1, -2.5e-3], [0.0]]"));
+    for vectors in [
+        "[[1]]",
+        "[[1], [\"a\"]]",
+        "[[1], [null]]",
+        "[[1], [[2]]]",
+        "[[1], 2]",
+        "{}",
+    ] {
+        assert!(faulty(vectors), "{vectors}");
+    }
+    let pair = asked_for(1, between(Dialect::Ollama, Dialect::OpenAi));
+    let nan = r#"{"data":[{"index":0,"embedding":"AADAfw=="}]}"#;
+    assert!(pair.answer(nan.as_bytes(), &unsaid()).is_err());
+}
+
+/// As Google's client asks for vectors at Vertex AI.
+#[test]
+fn terms_may_stand_in_a_configuration() {
+    let config = json!({"taskType": "CLUSTERING", "outputDimensionality": 64, "title": "t"});
+    let body = json!({"content": {"parts": [{"text": "a"}]}, "embedContentConfig": config});
+    let pair = between(Dialect::Gemini, Dialect::Cohere);
+    let asked = pair.request(asked_at(ONE), body.to_string().as_bytes(), Some("theirs"));
+    let asked = asked.unwrap();
+    let body: Value = serde_json::from_slice(&asked.body).unwrap();
+    assert_eq!(
+        (&body["output_dimension"], &body["input_type"]),
+        (&json!(64), &json!("clustering"))
+    );
+    assert_eq!(asked.dropped.fields(), ["title"]);
 }

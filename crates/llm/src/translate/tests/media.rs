@@ -54,7 +54,7 @@ fn what_is_wanted_within_is_what_is_refused_by_its_url() {
             };
             let expected = !encodes(form, kind, source) && encodes(form, kind, within);
             assert_eq!(
-                form.wants_within(&media),
+                form.wants_within(&media, &Quirks::NONE),
                 expected,
                 "{form:?} {kind:?} {url}"
             );
@@ -78,10 +78,16 @@ fn what_was_fetched_stands_for_its_url() {
     let body = body.to_string();
     let pair = pair(CHAT, Dialect::Ollama);
     let urls = pair.media_to_fetch(Asked::default(), body.as_bytes());
-    assert_eq!(
-        urls.unwrap(),
-        ["https://a.example/1", "https://a.example/2"]
-    );
+    let urls: Vec<_> = urls
+        .unwrap()
+        .into_iter()
+        .map(|one| (one.url, one.uses))
+        .collect();
+    let expected = [
+        ("https://a.example/1".to_owned(), 2),
+        ("https://a.example/2".to_owned(), 1),
+    ];
+    assert_eq!(urls, expected);
     let mut media = FetchedMedia::default();
     let png = b"\x89PNG\r\n\x1a\n".to_vec();
     media.add(
@@ -123,11 +129,47 @@ fn a_page_of_text_is_a_document() {
     let body = json!({"model": "m", "max_tokens": 9, "messages": messages}).to_string();
     let pair = pair(MESSAGES, Dialect::Bedrock);
     let urls = pair.media_to_fetch(Asked::default(), body.as_bytes());
-    assert_eq!(urls.unwrap(), [url]);
+    assert_eq!(urls.unwrap()[0].url, url);
     let mut media = FetchedMedia::default();
     media.add(url.into(), Some("text/plain"), b"Hm.".to_vec());
     let asked = pair.request_with(Asked::default(), body.as_bytes(), None, &media);
     let body: Value = serde_json::from_slice(&asked.unwrap().body).unwrap();
     let sent = &body["messages"][0]["content"][0]["document"];
     assert_eq!(sent["source"]["bytes"], "SG0u");
+}
+
+/// Each is a copy of what was fetched.
+#[test]
+fn media_are_bounded_in_number_however_often_one_is_named() {
+    let content = vec![image("https://a.example/1"); 21];
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+    let pair = pair(CHAT, Dialect::Ollama);
+    let fault = pair.media_to_fetch(Asked::default(), body.to_string().as_bytes());
+    assert!(fault.unwrap_err().message.contains("more than 20 media"));
+}
+
+/// Anthropic fetches media by itself; clouds that have its models do not.
+#[test]
+fn clouds_take_anthropics_media_only_within_the_request() {
+    for quirks in [&Quirks::VERTEX_ANTHROPIC, &Quirks::BEDROCK_ANTHROPIC] {
+        let content = [image("https://a.example/1.png")];
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+        let body = body.to_string();
+        let pair = Pair {
+            quirks,
+            ..pair(CHAT, Dialect::Anthropic)
+        };
+        let urls = pair.media_to_fetch(Asked::default(), body.as_bytes());
+        assert_eq!(urls.unwrap().len(), 1);
+        let fault = pair.request(Asked::default(), body.as_bytes(), None);
+        assert_eq!(fault.unwrap_err().field, "messages");
+        let mut media = FetchedMedia::default();
+        media.add(
+            "https://a.example/1.png".into(),
+            Some("image/png"),
+            vec![0; 3],
+        );
+        let asked = pair.request_with(Asked::default(), body.as_bytes(), None, &media);
+        assert!(String::from_utf8_lossy(&asked.unwrap().body).contains("AAAA"));
+    }
 }

@@ -48,7 +48,12 @@ fn the_order_is_told() {
         )
     );
     let answer_of = |client, upstream, body: Value| {
-        let answer = pair(client, upstream).answer(body.to_string().as_bytes(), &unsaid());
+        let asked = json!({"model": "m", "query": "q", "documents": ["a", "b"]}).to_string();
+        let asked = pair(client, upstream).request(Asked::default(), asked.as_bytes(), None);
+        let answer = asked
+            .unwrap()
+            .pair
+            .answer(body.to_string().as_bytes(), &unsaid());
         serde_json::from_slice::<Value>(&answer.unwrap().body).unwrap()
     };
     let jina = json!({"id": "r", "model": "theirs", "usage": {"total_tokens": 7}, "results": [
