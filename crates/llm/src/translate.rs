@@ -237,17 +237,12 @@ impl Pair {
         model: Option<&str>,
         media: &FetchedMedia,
     ) -> Result<TranslatedRequest, Fault> {
-        let request = match self.exchange {
+        match self.exchange {
             Exchange::Conversation(exchange) => exchange.request(self, asked, body, model, media),
             Exchange::Envelope(exchange) => exchange.request(self, asked, body, model),
             Exchange::Embedding(exchange) => exchange.request(self, asked, body, model),
             Exchange::Ranking(exchange) => exchange.request(self, body, model),
-        }?;
-        // Some APIs have the model in the path, in which it must not lead elsewhere.
-        if climbs(&request.resource) {
-            return Err(Fault::new("model", "is no name of a model"));
         }
-        Ok(request)
     }
 
     /// The error that an error answer of the upstream reports; `None` if it is no such.

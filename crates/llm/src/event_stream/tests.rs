@@ -74,6 +74,7 @@ fn names_events_exceptions_and_errors() {
         encoded(Kind::Exception, "throttlingException", b"{}"),
         error,
         message(&[(":message-type", 7, b"\0\x05error")]),
+        message(&[(":error-code", 7, b"\0\x01a")]),
     ];
     let messages = decode(&[&stream.concat()], 1000).expect("messages");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
@@ -89,6 +90,7 @@ fn names_events_exceptions_and_errors() {
             r#"{"code":"InternalFailure","message":"a \"b\"\n"}"#,
         ),
         ("error", r#"{"code":null,"message":null}"#),
+        ("error", r#"{"code":"a","message":null}"#),
     ];
     assert_eq!(
         read,
