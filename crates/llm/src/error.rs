@@ -48,8 +48,6 @@ impl ErrorKind {
             // What the server rests on has failed, as Bedrock says it of its models.
             424 => Self::Upstream,
             429 => Self::RateLimited,
-            // Amazon's word for a model that failed.
-            424 => Self::Upstream,
             400..=499 => Self::InvalidRequest,
             503 | 529 => Self::Unavailable,
             504 => Self::Timeout,
