@@ -19,8 +19,8 @@ use crate::models::Model;
 use crate::response::UpstreamError;
 use crate::scan::{FieldSpec, Role, Schema};
 
-/// Header and value that name the version of the API, which every request must have. There is no
-/// later one: what was added since is asked for by `anthropic-beta`, which is the client's to send.
+/// Header and value that name the version of the API, which every request must have. A client that
+/// wants a later one says so; this is the one that every server and every model knows.
 pub(crate) const DEFAULT_HEADERS: [(&str, &str); 1] = [("anthropic-version", "2023-06-01")];
 
 const MESSAGES_PATH: &str = "/messages";

@@ -134,28 +134,31 @@ impl Quirks {
     #[must_use]
     pub fn of_url(dialect: Dialect, url: &str) -> &'static Self {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
         let host = authority
             .rsplit_once(':')
             .map_or(authority, |(host, _)| host);
         let host = host.to_ascii_lowercase();
         match dialect {
             Dialect::OpenAi => Self::of_openais_host(&host),
-            Dialect::Anthropic => Self::of_anthropics_host(&host),
+            Dialect::Anthropic => Self::of_anthropics_place(&host, path),
             _ => &Self::NONE,
         }
     }
 
-    fn of_anthropics_host(host: &str) -> &'static Self {
+    fn of_anthropics_place(host: &str, path: &str) -> &'static Self {
         let is_vertex = |host: &str| {
             let rest = host.strip_suffix("aiplatform.googleapis.com");
             rest.is_some_and(|region| region.is_empty() || region.ends_with('-'))
         };
         let is_multi_regional =
             host.starts_with("aiplatform.") && host.ends_with(".rep.googleapis.com");
-        let is_bedrock = ["bedrock-runtime.", "bedrock-runtime-fips."]
-            .iter()
-            .any(|service| host.starts_with(service))
+        // Below a path, Bedrock has the API as Anthropic has it.
+        let is_bedrock = matches!(path, "" | "/")
+            && ["bedrock-runtime.", "bedrock-runtime-fips."]
+                .iter()
+                .any(|service| host.starts_with(service))
             && [".amazonaws.com", ".amazonaws.com.cn"]
                 .iter()
                 .any(|domain| host.ends_with(domain));

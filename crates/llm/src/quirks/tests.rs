@@ -31,6 +31,12 @@ fn clouds_that_serve_anthropics_models_are_known_by_their_urls() {
     check(regional, &Quirks::VERTEX_ANTHROPIC);
     let bedrock = "https://bedrock-runtime.eu-west-1.amazonaws.com";
     check(bedrock, &Quirks::BEDROCK_ANTHROPIC);
+    let own = "https://bedrock-runtime.eu-west-1.amazonaws.com/anthropic/v1";
+    check(own, &Quirks::NONE);
+    let government = "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com/";
+    check(government, &Quirks::BEDROCK_ANTHROPIC);
+    let multi_regional = "https://aiplatform.eu.rep.googleapis.com/v1/projects/p";
+    check(multi_regional, &Quirks::VERTEX_ANTHROPIC);
     check("https://evilaiplatform.googleapis.com/v1", &Quirks::NONE);
     check("https://api.anthropic.com/v1", &Quirks::NONE);
     check("https://api.openai.com/v1", &Quirks::NONE);
