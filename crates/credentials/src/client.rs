@@ -98,12 +98,7 @@ impl Client {
             max_idle_per_endpoint: 1,
             ..PoolConfig::default()
         };
-        let pool = Pool::new(config, tasks.clone());
-        let maintained = pool.clone();
-        tasks.spawn(
-            "connection upkeep",
-            async move { maintained.maintain().await },
-        );
+        let pool = Pool::maintained(config, tasks);
         let tls = net::tls::client_config(&ClientTls {
             roots: Roots::Public,
             identity: None,

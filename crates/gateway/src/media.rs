@@ -79,11 +79,7 @@ impl Fetcher {
             max_idle_per_endpoint: 1,
             ..PoolConfig::default()
         };
-        let pool = Pool::new(config, tasks.clone());
-        let maintained = pool.clone();
-        tasks.spawn("media connection upkeep", async move {
-            maintained.maintain().await;
-        });
+        let pool = Pool::maintained(config, tasks);
         let tls = net::tls::client_config(&ClientTls {
             roots: Roots::Public,
             identity: None,

@@ -17,7 +17,7 @@ use crate::Operation;
 use crate::error::{ApiError, ErrorKind};
 use crate::models::Model;
 use crate::response::UpstreamError;
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 
 /// Header and value that name the version of the API, which every request must have. A client that
 /// wants a later one says so; this is the one that every server and every model knows.
@@ -48,10 +48,6 @@ pub(crate) const fn resource(operation: Operation) -> Option<&'static str> {
         Operation::CountTokens => Some(COUNT_TOKENS_PATH),
         _ => None,
     }
-}
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
 }
 
 static MESSAGES: Schema = Schema {

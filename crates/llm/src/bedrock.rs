@@ -13,17 +13,13 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::Operation;
-use crate::canonical::{Event, Opening};
+use crate::canonical::Event;
 use crate::error::ApiError;
 use crate::event_stream;
 use crate::models::Model;
 use crate::response::{EventFacts, UpstreamError, Usage};
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 use crate::wire::Value;
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
-}
 
 static CONVERSE: Schema = Schema {
     fields: &[
@@ -67,20 +63,8 @@ pub(crate) fn is_remarkable(name: Option<&[u8]>) -> bool {
 /// What an event says.
 pub(crate) fn event_facts(name: Option<&[u8]>, data: &[u8]) -> EventFacts {
     let mut facts = EventFacts::default();
-    let note = &mut |event: Event<'_>| match event {
-        Event::Delta { .. }
-        | Event::Open {
-            opening: Opening::ToolCall { .. } | Opening::Redacted(_),
-            ..
-        } => facts.content = true,
-        Event::Usage(usage) => facts.usage = Some(usage),
-        Event::Finish { .. } => facts.finished += 1,
-        Event::End => facts.done = true,
-        Event::Error(error) => facts.error = Some(error),
-        _ => {}
-    };
     // A frame that is no event of this API says nothing.
-    let _ = converse::StreamDecoder::within().event(name, data, note);
+    let _ = converse::StreamDecoder::within().event(name, data, &mut |event| facts.note(event));
     facts
 }
 

@@ -18,6 +18,7 @@ mod conversation;
 mod embedding;
 mod event;
 mod ranking;
+pub(crate) mod refusals;
 mod request;
 mod response;
 mod token;

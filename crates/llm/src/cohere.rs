@@ -15,11 +15,10 @@ use serde_json::{Value as Json, json};
 
 pub(crate) use self::figures::usage;
 use crate::Operation;
-use crate::canonical::{Event, Opening};
 use crate::error::ApiError;
 use crate::models::Model;
 use crate::response::{EventFacts, UpstreamError};
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 
 const VERSION: &str = "/v2";
 
@@ -45,10 +44,6 @@ pub(crate) fn operation(path: &str) -> Option<Operation> {
 pub(crate) fn resource(operation: Operation) -> Option<&'static str> {
     let known = RESOURCES.iter().find(|(_, other)| *other == operation);
     known.map(|(resource, _)| *resource)
-}
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
 }
 
 static CHAT: Schema = Schema {
@@ -94,20 +89,8 @@ pub(crate) fn is_remarkable(name: Option<&[u8]>) -> bool {
 /// What an event says.
 pub(crate) fn event_facts(name: Option<&[u8]>, data: &[u8]) -> EventFacts {
     let mut facts = EventFacts::default();
-    let note = &mut |event: Event<'_>| match event {
-        Event::Delta { .. }
-        | Event::Open {
-            opening: Opening::ToolCall { .. },
-            ..
-        } => facts.content = true,
-        Event::Usage(usage) => facts.usage = Some(usage),
-        Event::Finish { .. } => facts.finished += 1,
-        Event::End => facts.done = true,
-        Event::Error(error) => facts.error = Some(error),
-        _ => {}
-    };
     // What is no event of this API says nothing.
-    let _ = chat::StreamDecoder::within().event(name, data, note);
+    let _ = chat::StreamDecoder::within().event(name, data, &mut |event| facts.note(event));
     facts
 }
 

@@ -12,16 +12,12 @@ use serde::de::IgnoredAny;
 use serde_json::{Value as Json, json};
 
 use crate::Operation;
-use crate::canonical::{Event, Opening};
+use crate::canonical::Event;
 use crate::error::ApiError;
 use crate::models::Model;
 use crate::response::{EventFacts, UpstreamError, Usage};
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 use crate::wire::Value;
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
-}
 
 /// Servers take the names of Protocol Buffers beside those of JSON.
 static GENERATE: Schema = Schema {
@@ -83,16 +79,9 @@ pub(crate) fn is_whole_event(data: &[u8]) -> bool {
 pub(crate) fn event_facts(data: &[u8]) -> EventFacts {
     let mut facts = EventFacts::default();
     let mut note = |event: Event<'_>| match event {
-        Event::Start { model, .. } if !model.is_empty() => facts.model = Some(model.into_owned()),
-        Event::Delta { .. }
-        | Event::Open {
-            opening: Opening::ToolCall { .. } | Opening::Redacted(_),
-            ..
-        } => facts.content = true,
-        Event::Usage(usage) => facts.usage = Some(usage),
-        Event::Finish { .. } => facts.finished += 1,
-        Event::Error(error) => facts.error = Some(error),
-        _ => {}
+        // The end of this one event's bytes is not that of the stream.
+        Event::End => {}
+        event => facts.note(event),
     };
     let mut decoder = content::StreamDecoder::default();
     if decoder.event(None, data, &mut note).is_ok() {

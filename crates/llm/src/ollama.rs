@@ -18,7 +18,7 @@ use crate::Operation;
 use crate::error::ApiError;
 use crate::models::Model;
 use crate::response::{EventFacts, UpstreamError};
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 
 const RESOURCES: [(&str, Operation); 5] = [
     ("/api/chat", Operation::ChatCompletions),
@@ -41,10 +41,6 @@ pub(crate) fn operation(path: &str) -> Option<Operation> {
 pub(crate) fn resource(operation: Operation) -> &'static str {
     let known = RESOURCES.iter().find(|(_, other)| *other == operation);
     known.map_or("/api/tags", |(resource, _)| resource)
-}
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
 }
 
 static CHAT: Schema = Schema {

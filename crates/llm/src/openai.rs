@@ -24,7 +24,7 @@ use crate::error::{ApiError, ErrorKind};
 use crate::models::Model;
 use crate::percent::climbs;
 use crate::response::{EventFacts, UpstreamError, Usage};
-use crate::scan::{FieldSpec, Role, Schema};
+use crate::scan::{Role, Schema, field};
 use crate::{Client, Operation};
 
 /// Ends a stream.
@@ -107,10 +107,6 @@ fn model_resource(path: &str) -> Option<&str> {
 /// The path without a slash at its end, which means nothing.
 fn without_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
-}
-
-const fn field(name: &'static str, role: Role) -> FieldSpec {
-    FieldSpec { name, role }
 }
 
 static CHAT: Schema = Schema {

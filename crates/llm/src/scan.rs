@@ -24,7 +24,7 @@ use classify::Classifier;
 pub use form::{FormError, FormScanner};
 pub use prompt::{MessageRole, MessageSpan};
 pub use schema::Schema;
-pub(crate) use schema::{FieldSpec, Inner, Role};
+pub(crate) use schema::{FieldSpec, Inner, Role, field};
 
 /// Longest model name in decoded bytes; the longest in use (fine-tuned models, ARNs) are below 256.
 pub const MAX_MODEL_BYTES: usize = 512;

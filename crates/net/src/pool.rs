@@ -219,6 +219,17 @@ impl Pool {
         self.slots.load().get(target).cloned().unwrap_or(new)
     }
 
+    /// A pool that is [maintained](Self::maintain) by `tasks`, which carry its connections too.
+    #[must_use]
+    pub fn maintained(config: PoolConfig, tasks: &Tasks) -> Self {
+        let pool = Self::new(config, tasks.clone());
+        let maintained = pool.clone();
+        tasks.spawn("connection upkeep", async move {
+            maintained.maintain().await;
+        });
+        pool
+    }
+
     /// Closes connections whose time is over, until the pool is closed. Run it beside the pool:
     /// without it nothing is closed before its endpoint's next request.
     pub async fn maintain(&self) {

@@ -51,6 +51,11 @@ pub(crate) struct Given<T> {
 }
 
 impl<T> Given<T> {
+    /// A value, if it was given in this field.
+    pub(crate) fn maybe(field: &'static str, value: Option<T>) -> Option<Self> {
+        value.map(|value| Self { field, value })
+    }
+
     /// The refusal of a field that the target's API cannot express.
     pub(crate) fn refuse(&self, why: impl Into<String>) -> Fault {
         Fault::new(self.field, why)

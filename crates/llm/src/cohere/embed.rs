@@ -21,18 +21,14 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Embedding<'_>, Fault> {
     let mut request = Embedding {
         model: object.text("model")?.unwrap_or_default(),
         texts: object.require("texts", |list| list.list(|item| item.text()))?,
-        dimensions: given("output_dimension", dimensions),
-        purpose: given("input_type", object.take("input_type", purpose)?),
-        cut: given("truncate", object.take("truncate", cut)?),
+        dimensions: Given::maybe("output_dimension", dimensions),
+        purpose: Given::maybe("input_type", object.take("input_type", purpose)?),
+        cut: Given::maybe("truncate", object.take("truncate", cut)?),
         wanted: wanted.unwrap_or_default(),
         ..Embedding::default()
     };
     request.rest.extend(object.rest().map(|(name, _)| name));
     Ok(request)
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 fn purpose(value: Value<'_, '_>) -> Result<Purpose, Fault> {

@@ -18,10 +18,7 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Ranking<'_>, Fault> {
         query: object.require_text("query")?,
         documents: object.require("documents", |list| list.list(|item| item.text()))?,
         top: object.take("top_n", |value| value.count())?,
-        document_tokens: document_tokens.map(|value| Given {
-            field: "max_tokens_per_doc",
-            value,
-        }),
+        document_tokens: Given::maybe("max_tokens_per_doc", document_tokens),
         ..Ranking::default()
     };
     request.rest.extend(object.rest().map(|(name, _)| name));

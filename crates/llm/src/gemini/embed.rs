@@ -74,14 +74,11 @@ fn one<'a>(value: Value<'a, '_>) -> Result<Embedding<'a>, Fault> {
 fn terms<'a>(mut fields: Proto<'a, '_>, request: &mut Embedding<'a>) -> Result<(), Fault> {
     let dimensions = fields.take("outputDimensionality", |value| value.count())?;
     let purpose = fields.take("taskType", purpose)?.flatten();
-    request.dimensions = given("outputDimensionality", dimensions).or(request.dimensions.take());
-    request.purpose = given("taskType", purpose).or(request.purpose.take());
+    request.dimensions =
+        Given::maybe("outputDimensionality", dimensions).or(request.dimensions.take());
+    request.purpose = Given::maybe("taskType", purpose).or(request.purpose.take());
     request.rest.extend(fields.0.rest().map(|(name, _)| name));
     Ok(())
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 /// The text of a content, which is one however many parts it has.

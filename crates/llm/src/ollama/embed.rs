@@ -16,16 +16,12 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Embedding<'_>, Fault> {
     let mut request = Embedding {
         model: object.text("model")?.unwrap_or_default(),
         texts: object.require("input", texts)?,
-        dimensions: given("dimensions", dimensions),
-        cut: given("truncate", cut.map(at_end)),
+        dimensions: Given::maybe("dimensions", dimensions),
+        cut: Given::maybe("truncate", cut.map(at_end)),
         ..Embedding::default()
     };
     request.rest.extend(object.rest().map(|(name, _)| name));
     Ok(request)
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 const fn at_end(is_cut: bool) -> Cut {

@@ -19,9 +19,9 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Embedding<'_>, Fault> {
     let mut request = Embedding {
         model: object.text("model")?.unwrap_or_default(),
         texts: object.require("input", texts)?,
-        dimensions: given("dimensions", dimensions),
-        purpose: given("input_type", purpose.flatten()),
-        user: given("user", user),
+        dimensions: Given::maybe("dimensions", dimensions),
+        purpose: Given::maybe("input_type", purpose.flatten()),
+        user: Given::maybe("user", user),
         wanted: object.take("encoding_format", wanted)?.unwrap_or_default(),
         ..Embedding::default()
     };
@@ -30,10 +30,6 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Embedding<'_>, Fault> {
     }
     request.rest.extend(object.rest().map(|(name, _)| name));
     Ok(request)
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 /// One text, or several.

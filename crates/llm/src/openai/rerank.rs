@@ -18,10 +18,7 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Ranking<'_>, Fault> {
         query: object.require("query", text_of)?,
         documents: object.require("documents", |list| list.list(text_of))?,
         top: object.take("top_n", |value| value.count())?,
-        document_tokens: document_tokens.map(|value| Given {
-            field: "max_tokens_per_doc",
-            value,
-        }),
+        document_tokens: Given::maybe("max_tokens_per_doc", document_tokens),
         ..Ranking::default()
     };
     // That the documents be left out of the answer goes without saying.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::shape::Shape;
 use super::{UpstreamError, Usage};
 use crate::Api;
+use crate::canonical::{Event, Opening};
 use crate::frames::{BadFrame, Decoder, Frame, Framing};
 use crate::scan::MAX_MODEL_BYTES;
 use crate::sse::DEFAULT_MAX_FRAME;
@@ -85,6 +86,27 @@ pub(crate) struct EventFacts {
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
     pub(crate) error: Option<UpstreamError>,
+}
+
+impl EventFacts {
+    /// Notes what is read in a dialect whose events are decoded to be watched.
+    pub(crate) fn note(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start { model, .. } if !model.is_empty() => {
+                self.model = Some(model.into_owned());
+            }
+            Event::Delta { .. }
+            | Event::Open {
+                opening: Opening::ToolCall { .. } | Opening::Redacted(_),
+                ..
+            } => self.content = true,
+            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Finish { .. } => self.finished += 1,
+            Event::End => self.done = true,
+            Event::Error(error) => self.error = Some(error),
+            _ => {}
+        }
+    }
 }
 
 /// Watches a streamed answer.

@@ -43,6 +43,11 @@ pub(crate) struct FieldSpec {
     pub(crate) role: Role,
 }
 
+/// A field of this name and meaning.
+pub(crate) const fn field(name: &'static str, role: Role) -> FieldSpec {
+    FieldSpec { name, role }
+}
+
 /// What a field means to policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {

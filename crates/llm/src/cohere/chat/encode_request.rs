@@ -1,9 +1,10 @@
 //! Writing a request.
 
 use super::encode_response::{write_call, write_text, write_thinking};
+use crate::canonical::refusals::{cannot, signed, uncache};
 use crate::canonical::{
-    Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
-    Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Reasoning, Request, Role,
+    Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
@@ -147,12 +148,6 @@ fn tool_result<'r>(result: &'r ToolResult<'_>, dropped: &mut Dropped) -> Result<
     Ok(turn)
 }
 
-fn uncache(part: &Part<'_>, dropped: &mut Dropped) {
-    if part.cache.is_some() {
-        dropped.add("cache_control");
-    }
-}
-
 impl<'r> Turn<'r> {
     fn of(role: &'static str) -> Self {
         Self {
@@ -272,24 +267,6 @@ impl<'r> Block<'r> {
             }),
         }
     }
-}
-
-fn cannot(media: &Media<'_>, how: &str) -> Fault {
-    let what = media.kind.name();
-    Fault::new(
-        "messages",
-        format!("hold {what}, which the API of this model does not take {how}"),
-    )
-}
-
-fn signed(what: &str) -> Fault {
-    Fault::new(
-        "messages",
-        format!(
-            "hold {what} signed by another provider, which the API of this model does not take: \
-             go on with the model that signed it, or leave it out"
-        ),
-    )
 }
 
 fn write_tools(request: &Request<'_>, o: &mut ObjectWriter<'_>) {

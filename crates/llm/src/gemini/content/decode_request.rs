@@ -42,12 +42,12 @@ pub(crate) fn decode_request<'a>(
         items(list, |tool| declarations(tool, &mut request))
     })?;
     let choice = fields.take("toolConfig", tool_choice)?.flatten();
-    request.tool_choice = given("toolConfig.functionCallingConfig", choice);
+    request.tool_choice = Given::maybe("toolConfig.functionCallingConfig", choice);
     fields.take("generationConfig", |config| {
         generation(config, &mut request)
     })?;
     let labels = fields.take("labels", |value| value.opaque_object())?;
-    request.metadata = given("labels", labels);
+    request.metadata = Given::maybe("labels", labels);
     // It stands in the path.
     fields.ignore(&["model"]);
     request.rest.extend(fields.0.rest());
@@ -63,10 +63,6 @@ pub(crate) fn decode_counted<'a>(
     let mut fields = Proto::read(Value::document(body)?)?;
     let wrapped = fields.take("generateContentRequest", |request| Ok(request.raw()))?;
     decode_request(wrapped.map_or(body, str::as_bytes), model, false)
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 /// Refuses what only the provider itself can do.
@@ -478,9 +474,9 @@ fn tool_choice<'a>(value: Value<'a, '_>) -> Result<Option<ToolChoice<'a>>, Fault
 fn generation<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let mut config = Proto::read(value)?;
     sampling(&mut config, request)?;
-    request.format = given("generationConfig.responseMimeType", format(&mut config)?);
+    request.format = Given::maybe("generationConfig.responseMimeType", format(&mut config)?);
     let thinking = config.take("thinkingConfig", thinking)?.flatten();
-    request.thinking = given("generationConfig.thinkingConfig", thinking);
+    request.thinking = Given::maybe("generationConfig.thinkingConfig", thinking);
     config.take("responseModalities", |list| {
         list.each(|value| match &*value.text()?.to_ascii_uppercase() {
             "TEXT" | "MODALITY_UNSPECIFIED" => Ok(()),
@@ -501,28 +497,29 @@ fn generation<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(),
 
 fn sampling<'a>(config: &mut Proto<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let max_output = config.take("maxOutputTokens", |value| value.count())?;
-    request.max_output = given("generationConfig.maxOutputTokens", max_output);
+    request.max_output = Given::maybe("generationConfig.maxOutputTokens", max_output);
     let temperature = config.take("temperature", |value| value.number())?;
-    request.temperature = given("generationConfig.temperature", temperature);
+    request.temperature = Given::maybe("generationConfig.temperature", temperature);
     let top_p = config.take("topP", |value| value.number())?;
-    request.top_p = given("generationConfig.topP", top_p);
+    request.top_p = Given::maybe("generationConfig.topP", top_p);
     let top_k = config.take("topK", |value| value.count())?;
-    request.top_k = given("generationConfig.topK", top_k);
+    request.top_k = Given::maybe("generationConfig.topK", top_k);
     let stop = config.take("stopSequences", |list| list.list(|value| value.text()))?;
     let stop = stop.filter(|texts| !texts.is_empty());
-    request.stop = given("generationConfig.stopSequences", stop);
+    request.stop = Given::maybe("generationConfig.stopSequences", stop);
     let choices = config.take("candidateCount", |value| value.count())?;
-    request.choices = given("generationConfig.candidateCount", choices);
+    request.choices = Given::maybe("generationConfig.candidateCount", choices);
     let seed = config.take("seed", |value| value.integer())?;
-    request.seed = given("generationConfig.seed", seed);
+    request.seed = Given::maybe("generationConfig.seed", seed);
     let presence = config.take("presencePenalty", |value| value.number())?;
-    request.presence_penalty = given("generationConfig.presencePenalty", presence);
+    request.presence_penalty = Given::maybe("generationConfig.presencePenalty", presence);
     let frequency = config.take("frequencyPenalty", |value| value.number())?;
-    request.frequency_penalty = given("generationConfig.frequencyPenalty", frequency);
+    request.frequency_penalty = Given::maybe("generationConfig.frequencyPenalty", frequency);
     let wanted = config.take("responseLogprobs", |value| value.boolean())? == Some(true);
     let alternatives = config.take("logprobs", |value| value.count())?;
     let log_probabilities = wanted.then_some(alternatives.unwrap_or(0));
-    request.log_probabilities = given("generationConfig.responseLogprobs", log_probabilities);
+    request.log_probabilities =
+        Given::maybe("generationConfig.responseLogprobs", log_probabilities);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use self::generation::{
 use super::piece::{Answer, Blob, Piece, is_json_object, piece_of_call};
 use super::{is_known_video, is_uploaded, media_type_of};
 use crate::base64;
+use crate::canonical::refusals::uncache;
 use crate::canonical::{
     Content, Dropped, Effort, Format, Media, Message, Part, Reasoning, Request, Role, Source,
     Thinking, Tool, ToolChoice, ToolResult,
@@ -250,12 +251,6 @@ fn fault(message: usize, part: usize, why: impl Into<String>) -> Fault {
 }
 
 /// What is cached is for the provider to find out.
-fn uncache(part: &Part<'_>, dropped: &mut Dropped) {
-    if part.cache.is_some() {
-        dropped.add("cache_control");
-    }
-}
-
 /// Gives the first call of a turn the signature of foreign ones if it has none.
 fn sign_foreign_call(turn: &mut Turn<'_>) {
     let call = turn.pieces.iter_mut().find_map(|piece| match piece {

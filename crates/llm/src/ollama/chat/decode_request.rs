@@ -95,8 +95,8 @@ fn common<'a>(object: &mut Object<'a, '_>) -> Result<Request<'a>, Fault> {
         stream,
         // Clients of this API are told the usage without asking.
         stream_usage: stream,
-        thinking: given("think", object.take("think", thinking)?),
-        format: given("format", object.take("format", format)?.flatten()),
+        thinking: Given::maybe("think", object.take("think", thinking)?),
+        format: Given::maybe("format", object.take("format", format)?.flatten()),
         ..Request::default()
     };
     let wanted = object.take("logprobs", |value| value.boolean())? == Some(true);
@@ -107,10 +107,6 @@ fn common<'a>(object: &mut Object<'a, '_>) -> Result<Request<'a>, Fault> {
     });
     object.take("options", |value| options(value, &mut request))?;
     Ok(request)
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 fn thinking(value: Value<'_, '_>) -> Result<Thinking, Fault> {
@@ -152,20 +148,22 @@ fn format<'a>(value: Value<'a, '_>) -> Result<Option<Format<'a>>, Fault> {
 fn options<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let mut options = value.object()?;
     let mut number = |name| options.take(name, |value| value.number());
-    request.temperature = given("options.temperature", number("temperature")?);
-    request.top_p = given("options.top_p", number("top_p")?);
-    request.frequency_penalty = given("options.frequency_penalty", number("frequency_penalty")?);
-    request.presence_penalty = given("options.presence_penalty", number("presence_penalty")?);
+    request.temperature = Given::maybe("options.temperature", number("temperature")?);
+    request.top_p = Given::maybe("options.top_p", number("top_p")?);
+    request.frequency_penalty =
+        Given::maybe("options.frequency_penalty", number("frequency_penalty")?);
+    request.presence_penalty =
+        Given::maybe("options.presence_penalty", number("presence_penalty")?);
     let top_k = options.take("top_k", |value| value.count())?;
-    request.top_k = given("options.top_k", top_k);
+    request.top_k = Given::maybe("options.top_k", top_k);
     let seed = options.take("seed", |value| value.integer())?;
-    request.seed = given("options.seed", seed);
+    request.seed = Given::maybe("options.seed", seed);
     let stop = options.take("stop", stop)?.filter(|stop| !stop.is_empty());
-    request.stop = given("options.stop", stop);
+    request.stop = Given::maybe("options.stop", stop);
     // A negative number bounds nothing.
     let most = options.take("num_predict", |value| value.integer())?;
     let most = most.and_then(|most| u64::try_from(most).ok());
-    request.max_output = given("options.num_predict", most);
+    request.max_output = Given::maybe("options.num_predict", most);
     let rest = options.rest();
     request
         .rest

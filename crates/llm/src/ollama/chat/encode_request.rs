@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::write_arguments;
+use crate::canonical::refusals::{cannot, signed, uncache};
 use crate::canonical::{
-    Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
-    Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Reasoning, Request, Role,
+    Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
@@ -167,12 +168,6 @@ fn tool_result<'r>(
     Ok(turn)
 }
 
-fn uncache(part: &Part<'_>, dropped: &mut Dropped) {
-    if part.cache.is_some() {
-        dropped.add("cache_control");
-    }
-}
-
 impl<'r> Turn<'r> {
     fn of(role: &'static str) -> Self {
         Self {
@@ -260,24 +255,6 @@ impl<'r> Turn<'r> {
             }
         });
     }
-}
-
-fn cannot(media: &Media<'_>, how: &str) -> Fault {
-    let what = media.kind.name();
-    Fault::new(
-        "messages",
-        format!("hold {what}, which the API of this model does not take {how}"),
-    )
-}
-
-fn signed(what: &str) -> Fault {
-    Fault::new(
-        "messages",
-        format!(
-            "hold {what} signed by another provider, which the API of this model does not take: \
-             go on with the model that signed it, or leave it out"
-        ),
-    )
 }
 
 /// Writes a call of the model's.

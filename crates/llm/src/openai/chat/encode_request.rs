@@ -2,6 +2,7 @@
 
 use super::parts;
 use crate::Quirks;
+use crate::canonical::refusals::signed;
 use crate::canonical::{
     Content, Dropped, Effort, Format, Message, Part, Reasoning, Request, Role, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult,
@@ -389,16 +390,6 @@ fn forget(reasoning: &Reasoning<'_>, dropped: &mut Dropped) -> Result<(), Fault>
     }
     dropped.add("reasoning");
     Ok(())
-}
-
-fn signed(what: &str) -> Fault {
-    Fault::new(
-        "messages",
-        format!(
-            "hold {what} signed by another provider, which the API of this model does not take: \
-             go on with the model that signed it, or leave it out"
-        ),
-    )
 }
 
 fn write_call(call: &ToolCall<'_>, manner: &Manner<'_>, list: &mut ListWriter<'_>) {

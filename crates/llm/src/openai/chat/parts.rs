@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::canonical::refusals::cannot;
 use crate::canonical::{Cache, Content, Dropped, Media, MediaKind, Part, Reasoning, Source};
 use crate::openai::cache::breakpoint;
 use crate::wire::{Fault, ListWriter, Object, Value};
@@ -305,14 +306,6 @@ fn write_image(list: &mut ListWriter<'_>, url: &str, detail: Option<&str>) {
             o.maybe("detail", detail);
         });
     });
-}
-
-fn cannot(media: &Media<'_>, how: &str) -> Fault {
-    let what = media.kind.name();
-    Fault::new(
-        "messages",
-        format!("hold {what}, which the API of this model does not take {how}"),
-    )
 }
 
 fn audio_format(media_type: &str) -> Option<&str> {

@@ -38,12 +38,12 @@ pub(crate) fn decode_request(body: &[u8]) -> Result<Request<'_>, Fault> {
         // Every stream ends with it here.
         stream_usage: true,
         messages: messages(&mut fields)?,
-        service_tier: given("service_tier", fields.text("service_tier")?),
-        user: given("user", fields.text("user")?),
+        service_tier: Given::maybe("service_tier", fields.text("service_tier")?),
+        user: Given::maybe("user", fields.text("user")?),
         ..Request::default()
     };
     let pairs = fields.take("metadata", |value| value.opaque_object())?;
-    request.metadata = given("metadata", pairs);
+    request.metadata = Given::maybe("metadata", pairs);
     choice_of_tools(&mut fields, &mut request)?;
     sampling(&mut fields, &mut request)?;
     fields.take("text", |text| text_options(text, &mut request))?;
@@ -62,27 +62,23 @@ fn choice_of_tools<'a>(
     let tools = fields.take("tools", |tools| tools.list(tool))?;
     request.tools = tools.unwrap_or_default();
     let choice = fields.take("tool_choice", tool_choice)?;
-    request.tool_choice = given("tool_choice", choice);
+    request.tool_choice = Given::maybe("tool_choice", choice);
     let several = fields.take("parallel_tool_calls", |value| value.boolean())?;
-    request.parallel_tools = given("parallel_tool_calls", several);
+    request.parallel_tools = Given::maybe("parallel_tool_calls", several);
     Ok(())
 }
 
 /// Bounds and sampling.
 fn sampling<'a>(fields: &mut Object<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let most = fields.take("max_output_tokens", |value| value.count())?;
-    request.max_output = given("max_output_tokens", most);
+    request.max_output = Given::maybe("max_output_tokens", most);
     let temperature = fields.take("temperature", |value| value.number())?;
-    request.temperature = given("temperature", temperature);
+    request.temperature = Given::maybe("temperature", temperature);
     let top_p = fields.take("top_p", |value| value.number())?;
-    request.top_p = given("top_p", top_p);
+    request.top_p = Given::maybe("top_p", top_p);
     let alternatives = fields.take("top_logprobs", |value| value.count())?;
-    request.log_probabilities = given("top_logprobs", alternatives);
+    request.log_probabilities = Given::maybe("top_logprobs", alternatives);
     Ok(())
-}
-
-fn given<T>(field: &'static str, value: Option<T>) -> Option<Given<T>> {
-    value.map(|value| Given { field, value })
 }
 
 fn refuse_state(fields: &mut Object<'_, '_>) -> Result<(), Fault> {
@@ -108,7 +104,7 @@ fn truncation(value: Value<'_, '_>) -> Result<(), Fault> {
 fn add_unless_granted<'a>(fields: &mut Object<'a, '_>, request: &mut Request<'a>) {
     let wanted = fields.peek("include").unwrap_or_default();
     if request.log_probabilities.is_none() && wanted.contains(LOG_PROBABILITIES) {
-        request.log_probabilities = given("include", Some(0));
+        request.log_probabilities = Given::maybe("include", Some(0));
     }
     let mut add = |name: &'static str, is_granted: fn(&str) -> bool| {
         let asked = fields.opaque(name).filter(|raw| !is_granted(raw));
@@ -427,7 +423,7 @@ fn tool_choice<'a>(value: Value<'a, '_>) -> Result<ToolChoice<'a>, Fault> {
 
 fn text_options<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let mut fields = value.object()?;
-    request.format = given("text.format", fields.take("format", format)?);
+    request.format = Given::maybe("text.format", fields.take("format", format)?);
     hint(&mut fields, "verbosity", "text.verbosity", request);
     fields.finish()
 }
@@ -466,7 +462,7 @@ fn format<'a>(value: Value<'a, '_>) -> Result<Format<'a>, Fault> {
 
 fn thinking<'a>(value: Value<'a, '_>, request: &mut Request<'a>) -> Result<(), Fault> {
     let mut fields = value.object()?;
-    request.thinking = given("reasoning.effort", fields.take("effort", effort)?);
+    request.thinking = Given::maybe("reasoning.effort", fields.take("effort", effort)?);
     hint(&mut fields, "summary", "reasoning.summary", request);
     hint(
         &mut fields,
