@@ -201,7 +201,12 @@ fn tokens(usage: Usage) -> Tokens {
         output: usage.output,
         cached_input: usage.cached_input,
         cache_creation_input: usage.cache_write,
+        cache_creation_hour_input: usage.cache_write_hour,
+        input_audio: usage.input_audio,
+        input_image: usage.input_image,
         reasoning: usage.reasoning,
+        output_audio: usage.output_audio,
+        output_image: usage.output_image,
         estimated: false,
     }
 }

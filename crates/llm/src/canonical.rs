@@ -14,6 +14,7 @@ use crate::wire::cut;
 
 pub(crate) mod blocks;
 mod calls;
+mod citation;
 mod conversation;
 mod embedding;
 mod event;
@@ -21,9 +22,14 @@ mod ranking;
 pub(crate) mod refusals;
 mod request;
 mod response;
+mod ruler;
 mod token;
 
 pub(crate) use calls::tell_apart;
+pub(crate) use citation::{
+    Citation, Cited, Unit, cut as cut_by_citations, is_link, read_list as read_citations,
+    span as citation_span,
+};
 pub(crate) use conversation::{Conversation, Takes, is_said};
 pub(crate) use embedding::{Cut, Embedding, Purpose, Vector, Vectors, Wanted};
 pub(crate) use event::{Delta, Event, Opening, StreamTerms};
@@ -33,6 +39,7 @@ pub(crate) use request::{
     Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 pub(crate) use response::{Choice, Finish, Response};
+pub(crate) use ruler::{Measure, Ruler, attach as attach_citations};
 pub(crate) use token::Token;
 
 /// Names that are kept, and bytes of one; nobody reads more.

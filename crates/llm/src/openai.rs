@@ -6,6 +6,7 @@
 
 mod cache;
 pub(crate) mod chat;
+mod citations;
 pub(crate) mod embeddings;
 mod figures;
 pub(crate) mod media;

@@ -26,10 +26,18 @@ pub struct Usage {
     pub cache_write: Option<u64>,
     /// Of [`cache_write`](Self::cache_write), those that are kept for an hour.
     pub cache_write_hour: Option<u64>,
+    /// Of [`input`](Self::input), those of audio.
+    pub input_audio: Option<u64>,
+    /// Of [`input`](Self::input), those of images.
+    pub input_image: Option<u64>,
     /// Tokens written, reasoning included.
     pub output: Option<u64>,
     /// Of [`output`](Self::output), those of reasoning.
     pub reasoning: Option<u64>,
+    /// Of [`output`](Self::output), those of audio.
+    pub output_audio: Option<u64>,
+    /// Of [`output`](Self::output), those of images.
+    pub output_image: Option<u64>,
 }
 
 impl Usage {
@@ -40,15 +48,23 @@ impl Usage {
             cached_input,
             cache_write,
             cache_write_hour,
+            input_audio,
+            input_image,
             output,
             reasoning,
+            output_audio,
+            output_image,
         } = later;
         self.input = input.or(self.input);
         self.cached_input = cached_input.or(self.cached_input);
         self.cache_write = cache_write.or(self.cache_write);
         self.cache_write_hour = cache_write_hour.or(self.cache_write_hour);
+        self.input_audio = input_audio.or(self.input_audio);
+        self.input_image = input_image.or(self.input_image);
         self.output = output.or(self.output);
         self.reasoning = reasoning.or(self.reasoning);
+        self.output_audio = output_audio.or(self.output_audio);
+        self.output_image = output_image.or(self.output_image);
     }
 }
 

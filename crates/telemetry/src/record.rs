@@ -93,8 +93,18 @@ pub struct Tokens {
     pub cached_input: Option<u64>,
     /// Tokens of the prompt that were written to the upstream's cache.
     pub cache_creation_input: Option<u64>,
+    /// Of these, those that the cache keeps for an hour.
+    pub cache_creation_hour_input: Option<u64>,
+    /// Tokens of the prompt that are audio.
+    pub input_audio: Option<u64>,
+    /// Tokens of the prompt that are images.
+    pub input_image: Option<u64>,
     /// Tokens generated as reasoning.
     pub reasoning: Option<u64>,
+    /// Tokens generated as audio.
+    pub output_audio: Option<u64>,
+    /// Tokens generated as images.
+    pub output_image: Option<u64>,
     /// Whether the counts are our estimate because the upstream did not report them.
     pub estimated: bool,
 }

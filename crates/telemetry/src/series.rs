@@ -100,7 +100,12 @@ pub(crate) struct GenAiSeries {
     pub(crate) output: LazyHistogram,
     pub(crate) cached_input: LazyHistogram,
     pub(crate) cache_creation_input: LazyHistogram,
+    pub(crate) cache_creation_hour_input: LazyHistogram,
+    pub(crate) input_audio: LazyHistogram,
+    pub(crate) input_image: LazyHistogram,
     pub(crate) reasoning: LazyHistogram,
+    pub(crate) output_audio: LazyHistogram,
+    pub(crate) output_image: LazyHistogram,
 }
 
 impl GenAiSeries {
@@ -131,7 +136,15 @@ impl GenAiSeries {
             (&self.output, tokens.output),
             (&self.cached_input, tokens.cached_input),
             (&self.cache_creation_input, tokens.cache_creation_input),
+            (
+                &self.cache_creation_hour_input,
+                tokens.cache_creation_hour_input,
+            ),
+            (&self.input_audio, tokens.input_audio),
+            (&self.input_image, tokens.input_image),
             (&self.reasoning, tokens.reasoning),
+            (&self.output_audio, tokens.output_audio),
+            (&self.output_image, tokens.output_image),
         ];
         for (histogram, count) in classes {
             if let Some(count) = count {
@@ -147,7 +160,12 @@ impl GenAiSeries {
             ("output", &self.output),
             ("cached_input", &self.cached_input),
             ("cache_creation_input", &self.cache_creation_input),
+            ("cache_creation_hour_input", &self.cache_creation_hour_input),
+            ("input_audio", &self.input_audio),
+            ("input_image", &self.input_image),
             ("reasoning", &self.reasoning),
+            ("output_audio", &self.output_audio),
+            ("output_image", &self.output_image),
         ]
         .into_iter()
         .filter_map(|(token_type, histogram)| Some((token_type, histogram.get()?)))

@@ -7,6 +7,7 @@
 //! while the model's include it. Blocks of an answer have no choice above them: there is one answer.
 //! And a call's arguments are an object, not its text, so text that is none has to be wrapped.
 
+mod citations;
 mod decode_request;
 mod decode_response;
 mod decode_stream;
@@ -20,7 +21,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use crate::canonical::{Finish, Reasoning, ToolCall};
+use crate::canonical::{Citation, Finish, Reasoning, ToolCall};
 use crate::error::ErrorKind;
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, Value, object};
@@ -166,6 +167,7 @@ impl Figures {
             cache_write_hour: self.cache_write_hour,
             output: self.output,
             reasoning: self.thinking,
+            ..Usage::default()
         }
     }
 }
@@ -193,11 +195,17 @@ fn write_usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
     }
 }
 
-fn write_text(list: &mut ListWriter<'_>, text: &str) {
-    list.object(|o| {
-        o.value("type", "text");
-        o.value("text", text);
-    });
+/// Writes a block of text with what it cites.
+fn write_text<'c>(
+    o: &mut ObjectWriter<'_>,
+    text: &str,
+    citations: impl ExactSizeIterator<Item = &'c Citation<'c>>,
+) {
+    o.value("type", "text");
+    o.value("text", text);
+    if citations.len() > 0 {
+        o.list("citations", |list| citations::write(list, citations));
+    }
 }
 
 /// Writes the blocks of reasoning: with a proof, or readable for the provider alone; `unproven` text

@@ -133,6 +133,7 @@ fn classes_of_usage_contain_each_other() {
             cache_write_hour: Some(6),
             output: Some(9),
             reasoning: Some(5),
+            ..Usage::default()
         }),
     );
     check(

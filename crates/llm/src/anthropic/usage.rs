@@ -32,6 +32,7 @@ pub(super) fn usage_of(value: &Value) -> Option<Usage> {
         cache_write_hour: hour,
         output: count(value, "output_tokens"),
         reasoning,
+        ..Usage::default()
     })
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn joined(before: Usage, now: Usage) -> Usage {
         cache_write_hour: later(before.cache_write_hour, now.cache_write_hour),
         output: later(before.output, now.output),
         reasoning: later(before.reasoning, now.reasoning),
+        ..Usage::default()
     }
 }
 

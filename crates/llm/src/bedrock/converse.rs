@@ -7,6 +7,7 @@
 //! for a cache is a thing of its own, behind what it is about. Counts of input leave out what a cache
 //! had to do with, while those of the model between dialects include it.
 
+mod citations;
 mod decode_request;
 mod decode_response;
 mod decode_stream;
@@ -164,7 +165,7 @@ pub(crate) fn usage(value: Value<'_, '_>) -> Result<Usage, Fault> {
         cache_write: write,
         cache_write_hour: hour,
         output,
-        reasoning: None,
+        ..Usage::default()
     })
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Aspect {
     Thinking,
     Signature,
     Arguments,
+    /// JSON: one of the sources of a text.
+    Citation,
 }
 
 /// More is held than may be.
@@ -87,9 +89,12 @@ struct Block {
 
 impl Block {
     /// Whether there is something to write of it.
-    const fn says_something(&self) -> bool {
+    fn says_something(&self) -> bool {
         match self.kind {
-            Kind::Text | Kind::Thinking => !self.held.is_empty(),
+            Kind::Text | Kind::Thinking => {
+                let mut held = self.held.iter();
+                held.any(|(aspect, _)| *aspect != Aspect::Citation)
+            }
             Kind::Redacted { .. } | Kind::Call { .. } => true,
         }
     }
@@ -107,7 +112,9 @@ impl Block {
 
     fn hold(&mut self, aspect: Aspect, text: &str) {
         match self.held.last_mut() {
-            Some((last, held)) if *last == aspect => held.push_str(text),
+            Some((last, held)) if *last == aspect && aspect != Aspect::Citation => {
+                held.push_str(text);
+            }
             _ => self.held.push((aspect, text.to_owned())),
         }
     }
@@ -180,6 +187,33 @@ impl<W: WriteBlock> Blocks<W> {
         block.hold(aspect, text);
         self.held += text.len();
         self.advance(out);
+        self.bound()
+    }
+
+    /// A part that is text cites what `citation`, an object of JSON, says.
+    ///
+    /// # Errors
+    /// If more is held than may be.
+    pub(crate) fn cite(
+        &mut self,
+        part: u32,
+        citation: Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Overflow> {
+        let mut blocks = self.blocks.iter_mut();
+        let cites =
+            |block: &&mut Block| block.part == part && !block.closed && block.kind == Kind::Text;
+        let Some(block) = blocks.find(cites) else {
+            return Ok(());
+        };
+        let citation = String::from_utf8(citation).unwrap_or_default();
+        if let Some(index) = block.index {
+            W::delta(index, Aspect::Citation, &citation, out);
+            return Ok(());
+        }
+        // No block begins by what it cites: it may have no words.
+        block.hold(Aspect::Citation, &citation);
+        self.held += citation.len();
         self.bound()
     }
 

@@ -1,7 +1,10 @@
 //! A conversation in the form that some APIs take: instructions in front, then turns of which the
 //! user has the first, and in each turn of the user the results of the calls before it first.
 
-use super::{Content, Dropped, Media, MediaKind, Message, Part, Reasoning, Role, ToolResult};
+use super::refusals::CITATIONS;
+use super::{
+    Citation, Content, Dropped, Media, MediaKind, Message, Part, Reasoning, Role, ToolResult,
+};
 use crate::wire::Fault;
 
 /// What an API takes of a conversation.
@@ -11,6 +14,8 @@ pub(crate) struct Takes {
     pub(crate) whose: &'static str,
     /// Whether a medium is among it.
     pub(crate) medium: fn(&Media<'_>) -> bool,
+    /// Whether a source of an earlier answer is.
+    pub(crate) citation: fn(&Citation<'_>) -> bool,
 }
 
 /// Instructions and turns, checked.
@@ -55,6 +60,9 @@ impl<'r, 'a> Conversation<'r, 'a> {
                 )));
             }
             for part in &message.parts {
+                if !part.citations.iter().all(takes.citation) {
+                    dropped.add(CITATIONS);
+                }
                 if takes.keeps(part, message.role, dropped)? {
                     conversation.add(message.role, part);
                 } else if part.cache.is_some() {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Finish, Token};
+use super::{Citation, Finish, Token};
 use crate::response::{UpstreamError, Usage};
 
 /// Something that happens in a stream.
@@ -33,6 +33,13 @@ pub(crate) enum Event<'a> {
     },
     /// A part is complete.
     Close { choice: u32, part: u32 },
+    /// Some words of a text come from there. What is of all of the part may come before it is complete,
+    /// and what is of a range may come when it is long complete.
+    Cite {
+        choice: u32,
+        part: u32,
+        citation: Citation<'a>,
+    },
     /// How probable the tokens of its text were that came last.
     Tokens { choice: u32, tokens: Vec<Token<'a>> },
     /// A choice is complete.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Citation;
 use crate::wire::Fault;
 
 /// A request to continue a conversation.
@@ -80,11 +81,13 @@ pub(crate) struct Message<'a> {
     pub(crate) parts: Vec<Part<'a>>,
 }
 
-/// A part of a message, and whether the prompt up to its end is to be cached.
+/// A part of a message: whether the prompt up to its end is to be cached, and what it cites.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Part<'a> {
     pub(crate) content: Content<'a>,
     pub(crate) cache: Option<Cache<'a>>,
+    /// Where the words of an answer come from.
+    pub(crate) citations: Vec<Citation<'a>>,
 }
 
 impl<'a> Part<'a> {
@@ -92,6 +95,7 @@ impl<'a> Part<'a> {
         Self {
             content,
             cache: None,
+            citations: Vec::new(),
         }
     }
 
@@ -128,6 +132,8 @@ pub(crate) struct Media<'a> {
     pub(crate) name: Option<Cow<'a, str>>,
     /// How closely to look at an image.
     pub(crate) detail: Option<Cow<'a, str>>,
+    /// The answer shall cite the document.
+    pub(crate) cited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -264,6 +270,20 @@ pub(crate) struct Tool<'a> {
     /// Arguments must keep to the schema.
     pub(crate) strict: Option<bool>,
     pub(crate) cache: Option<Cache<'a>>,
+}
+
+impl Tool<'_> {
+    /// The schema of its arguments, where the API wants one of every tool: without one, there are none.
+    /// It says that it is of an object, even if that has no fields.
+    pub(crate) fn parameters(&self) -> &str {
+        let is_empty = |schema: &str| schema.bytes().all(|b| b"{} \t\r\n".contains(&b));
+        let none = match self.strict {
+            Some(true) => r#"{"type":"object","properties":{},"additionalProperties":false}"#,
+            _ => r#"{"type":"object","properties":{}}"#,
+        };
+        let schema = self.schema.as_deref();
+        schema.filter(|schema| !is_empty(schema)).unwrap_or(none)
+    }
 }
 
 /// Which tool is to be called.

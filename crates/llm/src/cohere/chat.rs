@@ -3,6 +3,7 @@
 //! Content is text and thoughts, without proofs. What a model says before it calls tools is its
 //! `tool_plan`, a field of its own. Blocks of content and calls are numbered each by themselves.
 
+mod citations;
 mod decode_request;
 mod decode_response;
 mod decode_stream;

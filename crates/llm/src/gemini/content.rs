@@ -21,6 +21,7 @@ mod decode_stream;
 mod encode_request;
 mod encode_response;
 mod encode_stream;
+mod grounding;
 mod piece;
 mod schema;
 mod token;

@@ -20,12 +20,21 @@ pub(super) struct Figures {
     total: Option<u64>,
     /// As DeepSeek has it.
     cache_hit: Option<u64>,
-    /// `cached_tokens` and `reasoning_tokens` of this very object, which count where it is details.
-    own_cached: Option<u64>,
-    own_reasoning: Option<u64>,
-    /// The same of its details.
+    /// The classes that stand in this very object, which count where it is details.
+    own: Classes,
+    /// Those of its details.
+    of_prompt: Classes,
+    of_completion: Classes,
+}
+
+/// Parts of a count.
+#[derive(Debug, Default, Clone, Copy)]
+struct Classes {
     cached: Option<u64>,
+    cache_write: Option<u64>,
     reasoning: Option<u64>,
+    audio: Option<u64>,
+    image: Option<u64>,
 }
 
 impl Figures {
@@ -36,10 +45,15 @@ impl Figures {
                 None => self.total,
                 Some(_) => None,
             }),
-            cached_input: self.cached.or(self.cache_hit),
+            cached_input: self.of_prompt.cached.or(self.cache_hit),
+            cache_write: self.of_prompt.cache_write,
+            cache_write_hour: None,
+            input_audio: self.of_prompt.audio,
+            input_image: self.of_prompt.image,
             output: self.completion,
-            reasoning: self.reasoning,
-            ..Usage::default()
+            reasoning: self.of_completion.reasoning,
+            output_audio: self.of_completion.audio,
+            output_image: self.of_completion.image,
         })
     }
 
@@ -49,10 +63,13 @@ impl Figures {
             Name::CompletionTokens => self.completion = value.count,
             Name::TotalTokens => self.total = value.count,
             Name::PromptCacheHitTokens => self.cache_hit = value.count,
-            Name::PromptTokensDetails => self.cached = value.own_cached,
-            Name::CompletionTokensDetails => self.reasoning = value.own_reasoning,
-            Name::CachedTokens => self.own_cached = value.count,
-            Name::ReasoningTokens => self.own_reasoning = value.count,
+            Name::PromptTokensDetails => self.of_prompt = value.own,
+            Name::CompletionTokensDetails => self.of_completion = value.own,
+            Name::CachedTokens => self.own.cached = value.count,
+            Name::CacheWriteTokens => self.own.cache_write = value.count,
+            Name::ReasoningTokens => self.own.reasoning = value.count,
+            Name::AudioTokens => self.own.audio = value.count,
+            Name::ImageTokens => self.own.image = value.count,
             Name::Other => {}
         }
     }
@@ -61,14 +78,22 @@ impl Figures {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Name {
+    /// The latter name is that of images and transcriptions, as it is of the other details.
+    #[serde(alias = "input_tokens")]
     PromptTokens,
+    #[serde(alias = "output_tokens")]
     CompletionTokens,
     TotalTokens,
     PromptCacheHitTokens,
+    #[serde(alias = "input_tokens_details", alias = "input_token_details")]
     PromptTokensDetails,
+    #[serde(alias = "output_tokens_details", alias = "output_token_details")]
     CompletionTokensDetails,
     CachedTokens,
+    CacheWriteTokens,
     ReasoningTokens,
+    AudioTokens,
+    ImageTokens,
     #[serde(other)]
     Other,
 }

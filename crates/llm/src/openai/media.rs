@@ -7,15 +7,15 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{event_error, responses};
+use super::event_error;
 use crate::response::{EventFacts, Usage};
 
 /// Ends of the types of events that end a stream.
 const ENDS: [&str; 2] = [".completed", ".done"];
 
-/// Reads a `usage` object, whose tokens are named as in the Responses API. Whisper's tells seconds.
+/// Reads a `usage` object. Whisper's tells seconds.
 pub(crate) fn usage(raw: &[u8]) -> Option<Usage> {
-    let usage = responses::usage(raw)?;
+    let usage = super::usage(raw)?;
     (usage.input.is_some() || usage.output.is_some()).then_some(usage)
 }
 

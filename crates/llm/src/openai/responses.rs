@@ -20,10 +20,11 @@ mod watch;
 mod tests;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::canonical::{Content, Finish, Part, Reasoning, Token};
+use crate::canonical::{Citation, Content, Finish, Part, Reasoning, Token};
 use crate::error::ErrorKind;
-use crate::openai::{service_tier, token};
+use crate::openai::{citations, service_tier, token};
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{Fault, Object, ObjectWriter, Value, append_object};
 
@@ -179,27 +180,7 @@ fn paragraphs<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
 }
 
 fn read_usage(value: Value<'_, '_>) -> Result<Usage, Fault> {
-    let mut fields = value.object()?;
-    let reasoning = lenient(&mut fields, "output_tokens_details", |value| {
-        let mut details = value.object()?;
-        Ok(lenient(&mut details, "reasoning_tokens", |value| {
-            value.count()
-        }))
-    });
-    let read = lenient(&mut fields, "input_tokens_details", |value| {
-        let mut details = value.object()?;
-        let mut count = |name| lenient(&mut details, name, |value| value.count());
-        Ok((count("cached_tokens"), count("cache_write_tokens")))
-    });
-    let (cached_input, cache_write) = read.unwrap_or_default();
-    Ok(Usage {
-        input: lenient(&mut fields, "input_tokens", |value| value.count()),
-        cached_input,
-        cache_write,
-        output: lenient(&mut fields, "output_tokens", |value| value.count()),
-        reasoning: reasoning.flatten(),
-        ..Usage::default()
-    })
+    super::usage(value.raw().as_bytes()).ok_or_else(|| value.expected("an object"))
 }
 
 /// The figures, each of which a client's types require.
@@ -325,6 +306,8 @@ struct Piece<'a> {
     text: Cow<'a, str>,
     /// How probable its tokens were.
     tokens: Vec<Token<'a>>,
+    /// Where its words come from, and which characters of it.
+    annotations: Vec<(Range<usize>, Citation<'a>)>,
 }
 
 impl<'a> Item<'a> {
@@ -409,22 +392,44 @@ impl<'a> Item<'a> {
     }
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    fn new(is_refusal: bool, text: Cow<'a, str>) -> Self {
+        Self {
+            is_refusal,
+            text,
+            tokens: Vec::new(),
+            annotations: Vec::new(),
+        }
+    }
+
+    /// The characters that a citation is of, of a text that is complete.
+    fn place(&self, citation: &Citation<'_>) -> Range<usize> {
+        let end = self.text.chars().count();
+        match &citation.span {
+            Some(span) => span.start.min(end)..span.end.min(end),
+            None => 0..end,
+        }
+    }
+
     fn write(&self, o: &mut ObjectWriter<'_>) {
         if self.is_refusal {
             o.value("type", "refusal");
             o.value("refusal", &self.text);
         } else {
-            write_output_text(o, &self.text, &self.tokens);
+            write_output_text(o, self);
         }
     }
 }
 
-fn write_output_text(o: &mut ObjectWriter<'_>, text: &str, tokens: &[Token<'_>]) {
+fn write_output_text(o: &mut ObjectWriter<'_>, piece: &Piece<'_>) {
     o.value("type", "output_text");
-    o.value("text", text);
-    o.list("annotations", |_| {});
-    o.list("logprobs", |list| token::write(tokens, list));
+    o.value("text", &piece.text);
+    o.list("annotations", |list| {
+        for (range, citation) in &piece.annotations {
+            list.object(|o| citations::write(o, range.clone(), citation));
+        }
+    });
+    o.list("logprobs", |list| token::write(&piece.tokens, list));
 }
 
 fn write_summary(o: &mut ObjectWriter<'_>, text: &str) {

@@ -4,6 +4,7 @@ use super::form::Form;
 use super::*;
 use crate::response::{Ended, StreamReport};
 
+mod citations;
 mod embedding;
 mod gemini;
 mod matrix;

@@ -9,7 +9,7 @@ import itertools
 import json
 import re
 
-from provider import BREAK, Provider, Refused, is_base64, pieces, script
+from provider import BREAK, Provider, Refused, cut, is_base64, pieces, script
 
 TOP = {
     *("model", "messages", "max_tokens", "system", "metadata", "stop_sequences", "stream"),
@@ -394,6 +394,8 @@ class AnthropicProvider(Provider):
             case "cached":
                 usage = {"cache_read_input_tokens": 1000, "cache_creation_input_tokens": 200}
                 return [text], {"usage": usage}
+            case "cited":
+                return [self.cited(*piece) for piece in cut(self.TEXT)], {}
             case "json":
                 return [{"type": "text", "text": '{"river": "Danube", "length": 2850}'}], {}
             case "results":
@@ -408,6 +410,16 @@ class AnthropicProvider(Provider):
                 raise invalid("prompt is too long: 250000 tokens > 200000 maximum")
             case _:
                 raise AssertionError(f"no script is called {name}")
+
+    @staticmethod
+    def cited(text: str, source: "tuple | None") -> dict:
+        block = {"type": "text", "text": text}
+        if source is None:
+            return block
+        _, url, title, quote = source
+        location = {"type": "web_search_result_location", "encrypted_index": "Eo8BCioIAhgB"}
+        location |= {"url": url, "title": title, "cited_text": quote}
+        return {**block, "citations": [location]}
 
     def call(self, tool: str, prefix: str = "toolu", **arguments) -> dict:
         return {
@@ -457,7 +469,10 @@ class AnthropicProvider(Provider):
         match block["type"]:
             case "text":
                 more = [{"type": "text_delta", "text": text} for text in pieces(block["text"])]
-                return {**block, "text": ""}, more
+                cited = block.get("citations", [])
+                more += [{"type": "citations_delta", "citation": citation} for citation in cited]
+                empty = {"citations": []} if cited else {}
+                return {**block, "text": "", **empty}, more
             case "thinking":
                 thoughts = pieces(block["thinking"])
                 more = [{"type": "thinking_delta", "thinking": text} for text in thoughts]

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import botocore.session
 from botocore.validate import ParamValidator
-from provider import BREAK, Provider, Refused, is_base64, pieces, script
+from provider import BREAK, Provider, Refused, cut, is_base64, pieces, script
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream)")
@@ -205,6 +205,8 @@ class BedrockProvider(Provider):
             case "cached":
                 usage = {"cacheReadInputTokens": 1000, "cacheWriteInputTokens": 200}
                 return [text], "end_turn", {**usage, "totalTokens": 1234}
+            case "cited":
+                return [self.cited(*piece) for piece in cut(self.TEXT)], "end_turn", {}
             case "json":
                 return [{"text": '{"river": "Danube", "length": 2850}'}], "end_turn", {}
             case "results":
@@ -220,6 +222,16 @@ class BedrockProvider(Provider):
                 raise Refused(403, body, x_amzn_ErrorType="AccessDeniedException")
             case _:
                 raise AssertionError(f"no script is called {name}")
+
+    @staticmethod
+    def cited(text: str, source: "tuple | None") -> dict:
+        if source is None:
+            return {"text": text}
+        _, url, title, quote = source
+        location = {"web": {"url": url, "domain": "rivers.example"}}
+        citation = {"title": title, "source": url, "sourceContent": [{"text": quote}]}
+        cited = {"content": [{"text": text}], "citations": [{**citation, "location": location}]}
+        return {"citationsContent": cited}
 
     def call(self, tool: str, **arguments) -> dict:
         use = {"toolUseId": f"tooluse_{next(self.ids)}", "name": tool, "input": arguments}
@@ -265,6 +277,10 @@ class BedrockProvider(Provider):
     def deltas(block: dict) -> list[dict]:
         if "text" in block:
             return [{"text": text} for text in pieces(block["text"])]
+        if "citationsContent" in block:
+            cited = block["citationsContent"]
+            said = [{"text": text} for text in pieces(cited["content"][0]["text"])]
+            return [*said, *({"citation": one} for one in cited["citations"])]
         if "reasoningContent" in block:
             thought = block["reasoningContent"]["reasoningText"]
             said = [{"text": text} for text in pieces(thought["text"])]

@@ -9,7 +9,7 @@ import typed
 from cohere.types import assistant_message_response
 from cohere.v2.client import V2Client
 from cohere.v2.types import v2chat_stream_response
-from provider import BREAK, Provider, Refused, is_base64, pieces, script
+from provider import BREAK, SOURCES, Provider, Refused, is_base64, pieces, script
 
 CHAT, EMBED, RERANK = "/v2/chat", "/v2/embed", "/v2/rerank"
 METHODS = {CHAT: V2Client.chat, EMBED: V2Client.embed, RERANK: V2Client.rerank}
@@ -238,6 +238,9 @@ class CohereProvider(Provider):
             case "cached":
                 tokens = {"input_tokens": 1021.0, "output_tokens": 13.0}
                 return text(self.TEXT), "COMPLETE", {"tokens": tokens, "cached_tokens": 1000.0}
+            case "cited":
+                cited = [self.cited(*source) for source in SOURCES]
+                return {**text(self.TEXT), "citations": cited}, "COMPLETE", {}
             case "json":
                 return text('{"river": "Danube", "length": 2850}'), "COMPLETE", {}
             case "results":
@@ -251,6 +254,13 @@ class CohereProvider(Provider):
                 raise refuse(400, "too many tokens: total number of tokens is 250000")
             case _:
                 raise AssertionError(f"no script is called {name}")
+
+    def cited(self, words: str, url: str, title: str, quote: str) -> dict:
+        begin = self.TEXT.index(words)
+        place = {"start": begin, "end": begin + len(words), "text": words}
+        document = {"id": f"doc:{title}", "url": url, "title": title, "snippet": quote}
+        sources = [{"type": "document", "id": document["id"], "document": document}]
+        return {**place, "sources": sources, "content_index": 0, "type": "TEXT_CONTENT"}
 
     def call(self, tool: str, **arguments) -> dict:
         written = json.dumps(arguments, ensure_ascii=False)
@@ -278,6 +288,10 @@ class CohereProvider(Provider):
             events.append(event("tool-plan-delta", delta={"message": {"tool_plan": text}}))
         for index, block in enumerate(message.get("content") or []):
             events += self.block(index, block)
+        for index, citation in enumerate(message.get("citations") or []):
+            start = {"message": {"citations": citation}}
+            events.append(event("citation-start", index=index, delta=start))
+            events.append(event("citation-end", index=index))
         if name == "broken":
             return [*events[:-1], BREAK]
         if name == "failing":

@@ -10,7 +10,7 @@ import json
 import re
 
 from gemini_schema import demand, error, invalid, raw, read
-from provider import BREAK, Provider, Refused, pieces, script
+from provider import BREAK, SOURCES, Provider, Refused, pieces, script
 
 PATH = re.compile(r"/v1beta/models/([^/:]+):(\w+)")
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
@@ -344,7 +344,21 @@ class GeminiProvider(Provider):
         if not answers:
             return [{"candidates": [{"finishReason": finish, "index": 0}], **end}]
         answers[-1]["candidates"][0]["finishReason"] = finish
+        if name == "cited":
+            answers[-1]["candidates"][0]["groundingMetadata"] = self.grounding()
         return [*answers[:-1], {**answers[-1], **end}]
+
+    def grounding(self) -> dict:
+        """What the text is grounded on. Places are counted in bytes."""
+        supports = []
+        for index, (words, *_) in enumerate(SOURCES):
+            begin = len(self.TEXT[: self.TEXT.index(words)].encode())
+            place = {"startIndex": begin, "endIndex": begin + len(words.encode())}
+            segment = {"segment": {**place, "text": words}}
+            supports.append({**segment, "groundingChunkIndices": [index]})
+        chunks = [{"web": {"uri": url, "title": title}} for _, url, title, _ in SOURCES]
+        queries = {"webSearchQueries": ["rivers"]}
+        return {**queries, "groundingChunks": chunks, "groundingSupports": supports}
 
     @staticmethod
     def whole(answers: list[dict]) -> dict:
@@ -389,6 +403,8 @@ class GeminiProvider(Provider):
                 return [], "SAFETY", {}
             case "cached":
                 return [text], "STOP", {"cachedContentTokenCount": 1000}
+            case "cited":
+                return [text], "STOP", {}
             case "json":
                 return [{"text": '{"river": "Danube", "length": 2850}'}], "STOP", {}
             case "results":

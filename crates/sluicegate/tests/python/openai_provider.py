@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 
-from provider import BREAK, Provider, Refused, is_base64, pieces, script
+from provider import BREAK, SOURCES, Provider, Refused, is_base64, pieces, script
 
 TOP = {
     *("model", "messages", "max_completion_tokens", "temperature", "top_p", "n", "stop", "seed"),
@@ -286,6 +286,8 @@ class OpenAiProvider(Provider):
                 return {"reasoning_content": self.THOUGHT, **text}, "stop", {"reasoning": 9}
             case "length":
                 return text, "length", {}
+            case "cited":
+                return {**text, "annotations": [self.page(*one) for one in SOURCES]}, "stop", {}
             case "refusal":
                 return {"refusal": self.REFUSAL}, "stop", {}
             case "filter":
@@ -307,6 +309,11 @@ class OpenAiProvider(Provider):
                 raise error(400, "invalid_request_error", message, "messages", code)
             case _:
                 raise AssertionError(f"no script is called {name}")
+
+    def page(self, words: str, url: str, title: str, _: str) -> dict:
+        begin = self.TEXT.index(words)
+        place = {"start_index": begin, "end_index": begin + len(words)}
+        return {"type": "url_citation", "url_citation": {"url": url, "title": title, **place}}
 
     def call(self, tool: str, **arguments) -> dict:
         written = json.dumps(arguments, ensure_ascii=False)
@@ -345,6 +352,8 @@ class OpenAiProvider(Provider):
         for field in ("reasoning_content", "content", "refusal"):
             for text in pieces(said.get(field) or ""):
                 chunks.append(chunk(choice({field: text})))
+        if said.get("annotations"):
+            chunks.append(chunk(choice({"annotations": said["annotations"]})))
         if name == "broken":
             return [*chunks, BREAK]
         if name == "failing":

@@ -24,6 +24,22 @@ class Refused(Exception):
         self.headers = headers
 
 
+# What the script `cited` cites in the text of every provider: words, where they come from, the title
+# of that and what stands there.
+DNIESTER = ("the Dniester", "https://rivers.example/dniester", "Dniester", "It is 1,362 km long.")
+OTHERS = ("încă trei 🌊", "https://rivers.example/others", "Others", "There are three more.")
+SOURCES = (DNIESTER, OTHERS)
+
+
+def cut(text: str) -> "list[tuple[str, tuple | None]]":
+    """The pieces of the text, each with its source, if it has one."""
+    cuts = []
+    for source in SOURCES:
+        before, words, text = text.partition(source[0])
+        cuts += [(before, None), (words, source)]
+    return [*cuts, (text, None)]
+
+
 # In a stream: the connection is closed, as if the server had died.
 BREAK = object()
 

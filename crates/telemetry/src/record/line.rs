@@ -91,7 +91,15 @@ fn write_tokens(tokens: &Tokens, line: &mut Line<'_>) {
         ("output_tokens", tokens.output),
         ("cached_input_tokens", tokens.cached_input),
         ("cache_creation_input_tokens", tokens.cache_creation_input),
+        (
+            "cache_creation_hour_input_tokens",
+            tokens.cache_creation_hour_input,
+        ),
+        ("input_audio_tokens", tokens.input_audio),
+        ("input_image_tokens", tokens.input_image),
         ("reasoning_tokens", tokens.reasoning),
+        ("output_audio_tokens", tokens.output_audio),
+        ("output_image_tokens", tokens.output_image),
     ];
     for (name, count) in classes {
         if let Some(count) = count {

@@ -31,6 +31,7 @@ pub(crate) fn full_record() -> RequestRecord<'static> {
             cache_creation_input: Some(0),
             reasoning: Some(40),
             estimated: true,
+            ..Tokens::default()
         },
         duration: Duration::from_micros(1_500_250),
         time_to_first_token: Some(Duration::from_millis(120)),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::citations;
 use crate::canonical::{
     Cache, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
     Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -172,10 +173,10 @@ fn block<'a>(value: Value<'a, '_>, place: Place) -> Result<Part<'a>, Fault> {
     let mut object = value.object()?;
     let kind = object.require_text("type")?;
     let cache = object.take("cache_control", cache)?;
+    let mut citations = None;
     let content = match (&*kind, place) {
         ("text", _) => {
-            // Where the words of an answer came from; the words stand without.
-            object.ignore(&["citations"]);
+            citations = object.take("citations", |list| Ok(citations::read(list)))?;
             Content::Text(object.require_text("text")?)
         }
         ("image", Place::User | Place::Result) => image(&mut object)?,
@@ -198,7 +199,11 @@ fn block<'a>(value: Value<'a, '_>, place: Place) -> Result<Part<'a>, Fault> {
         }
     };
     object.finish()?;
-    Ok(Part { content, cache })
+    Ok(Part {
+        content,
+        cache,
+        citations: citations.unwrap_or_default(),
+    })
 }
 
 fn cache<'a>(value: Value<'a, '_>) -> Result<Cache<'a>, Fault> {
@@ -213,16 +218,16 @@ fn image<'a>(object: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
         source: object.require("source", |value| source(value, kind))?,
         name: None,
         detail: None,
+        cited: false,
     }))
 }
 
 fn document<'a>(object: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
-    object.take("citations", |citations| {
+    let cited = object.take("citations", |citations| {
         let mut object = citations.object()?;
-        match object.take("enabled", |v| v.boolean())? {
-            Some(true) => Err(object.fault("enabled", "cannot be wanted of models of other APIs")),
-            _ => object.finish(),
-        }
+        let enabled = object.take("enabled", |v| v.boolean())?;
+        object.finish()?;
+        Ok(enabled)
     })?;
     let kind = MediaKind::Document;
     Ok(Content::Media(Media {
@@ -230,6 +235,7 @@ fn document<'a>(object: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
         source: object.require("source", |value| source(value, kind))?,
         name: object.text("title")?,
         detail: None,
+        cited: cited.flatten() == Some(true),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::canonical::{Choice, Content, Part, Reasoning, Response, ToolCall};
 use crate::wire::{Fault, Object, Value};
 
-use super::{Figures, finish};
+use super::{Figures, citations, finish};
 
 /// Reads the body of an answer. Blocks of tools that ran at the provider are passed over: what they
 /// came to is in the text.
@@ -56,6 +56,7 @@ fn service_tier(tier: Cow<'_, str>) -> Cow<'_, str> {
 
 fn block<'a>(object: &mut Object<'a, '_>) -> Result<Option<Part<'a>>, Fault> {
     let kind = object.require_text("type")?;
+    let citations = object.take("citations", |list| Ok(citations::read(list)))?;
     let content = match &*kind {
         "text" => Content::Text(object.require_text("text")?),
         "thinking" => Content::Reasoning(Reasoning {
@@ -75,5 +76,8 @@ fn block<'a>(object: &mut Object<'a, '_>) -> Result<Option<Part<'a>>, Fault> {
         }),
         _ => return Ok(None),
     };
-    Ok(Some(Part::new(content)))
+    Ok(Some(Part {
+        citations: citations.unwrap_or_default(),
+        ..Part::new(content)
+    }))
 }

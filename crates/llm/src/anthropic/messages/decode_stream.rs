@@ -1,10 +1,10 @@
 //! Reading a stream.
 
-use crate::canonical::{Delta, Event, Opening};
+use crate::canonical::{Citation, Delta, Event, Opening};
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Object, Value};
 
-use super::{Figures, error_status, finish};
+use super::{Figures, citations, error_status, finish};
 
 /// Blocks that are open at once, at most: a bound of memory. The API has one at a time.
 const MAX_OPEN: usize = 128;
@@ -170,6 +170,8 @@ impl StreamDecoder {
         if let Some(signature) = object.text("signature")? {
             self.say(index, Delta::Signature(signature), emit)?;
         }
+        let citations = object.take("citations", |list| Ok(citations::read(list)))?;
+        self.cite(index, citations.into_iter().flatten(), emit);
         let input = object.take("input", |v| v.opaque_object())?;
         let is_empty = |input: &str| {
             input
@@ -189,9 +191,30 @@ impl StreamDecoder {
             "thinking_delta" => Delta::Text(object.require_text("thinking")?),
             "signature_delta" => Delta::Signature(object.require_text("signature")?),
             "input_json_delta" => Delta::Arguments(object.require_text("partial_json")?),
+            "citations_delta" => {
+                // Worth no failure.
+                let citation = object.take("citation", |value| Ok(citations::read_one(value).ok()));
+                let citation = citation?.flatten().flatten();
+                self.cite(index, citation.into_iter(), emit);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         self.say(index, delta, emit)
+    }
+
+    /// A block cites.
+    fn cite<'c>(&self, index: u64, citations: impl Iterator<Item = Citation<'c>>, emit: Emit<'_>) {
+        let block = self.open.iter().find(|block| block.index == index);
+        if let Some(part) = block.and_then(|block| block.part) {
+            citations.for_each(|citation| {
+                emit(Event::Cite {
+                    choice: 0,
+                    part,
+                    citation,
+                });
+            });
+        }
     }
 
     fn say(&mut self, index: u64, delta: Delta<'_>, emit: Emit<'_>) -> Result<(), Fault> {

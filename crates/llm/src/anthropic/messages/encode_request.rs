@@ -12,7 +12,7 @@ use crate::canonical::{
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
 use super::depth::{Depth, Sampling};
-use super::{write_call, write_reasoning};
+use super::{citations, write_call, write_reasoning, write_text};
 
 /// What the API takes of media: nothing that was uploaded to another provider.
 const TAKES: Takes = Takes {
@@ -23,6 +23,7 @@ const TAKES: Takes = Takes {
         (MediaKind::Document, Source::Base64 { media_type, .. }) => media_type == "application/pdf",
         (MediaKind::Image | MediaKind::Document, _) => true,
     },
+    citation: citations::is_of_request,
 };
 
 /// Writes the body of a request.
@@ -193,13 +194,7 @@ fn write_tool(list: &mut ListWriter<'_>, tool: &Tool<'_>) {
     list.object(|o| {
         o.value("name", &tool.name);
         o.maybe("description", tool.description.as_deref());
-        // A schema must say that it is of an object, even of one without fields.
-        let is_empty = |schema: &str| schema.bytes().all(|b| b"{} \t\r\n".contains(&b));
-        let schema = tool.schema.as_deref().filter(|schema| !is_empty(schema));
-        o.raw(
-            "input_schema",
-            schema.unwrap_or(r#"{"type":"object","properties":{}}"#),
-        );
+        o.raw("input_schema", tool.parameters());
         o.maybe("strict", tool.strict.filter(|strict| *strict));
         write_cache(o, tool.cache.as_ref());
     });
@@ -227,8 +222,9 @@ fn write_parts(list: &mut ListWriter<'_>, parts: &[&Part<'_>]) {
         let cache = part.cache.as_ref();
         match &part.content {
             Content::Text(text) | Content::Refusal(text) => list.object(|o| {
-                o.value("type", "text");
-                o.value("text", text);
+                let cited = part.citations.iter();
+                let cited: Vec<_> = cited.filter(|one| citations::is_of_request(one)).collect();
+                write_text(o, text, cited.into_iter());
                 write_cache(o, cache);
             }),
             Content::Media(media) => list.object(|o| {
@@ -275,6 +271,9 @@ fn write_media(o: &mut ObjectWriter<'_>, media: &Media<'_>) {
     });
     if !is_image {
         o.maybe("title", media.name.as_deref());
+        if media.cited {
+            o.object("citations", |o| o.value("enabled", true));
+        }
     }
 }
 

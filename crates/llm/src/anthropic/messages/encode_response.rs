@@ -1,9 +1,9 @@
 //! Writing an answer.
 
-use crate::canonical::{Content, Part, Response, is_said};
+use crate::canonical::{Content, Part, Response, cut_by_citations, is_said};
 use crate::wire::{ListWriter, object};
 
-use super::{Holds, stop_reason, write_call, write_reasoning, write_text, write_usage};
+use super::{Holds, citations, stop_reason, write_call, write_reasoning, write_text, write_usage};
 
 /// Writes the body of an answer: of the first choice, since this API has no other. It does not tell
 /// when an answer was made.
@@ -51,7 +51,15 @@ fn service_tier(tier: &str) -> Option<&'static str> {
 /// Answers of this API hold no media, and proofs of reasoning only where the reasoning stands.
 fn write_part(list: &mut ListWriter<'_>, part: &Part<'_>) {
     match &part.content {
-        Content::Text(text) | Content::Refusal(text) if is_said(text) => write_text(list, text),
+        Content::Text(text) if is_said(text) => {
+            let told = part.citations.iter().filter(|one| citations::is_told(one));
+            for (text, cited) in cut_by_citations(text, told) {
+                list.object(|o| write_text(o, text, cited.into_iter()));
+            }
+        }
+        Content::Refusal(text) if is_said(text) => {
+            list.object(|o| write_text(o, text, [].into_iter()));
+        }
         Content::Reasoning(reasoning) => write_reasoning(list, reasoning, true),
         Content::ToolCall(call) => list.object(|o| write_call(o, &call.id, call)),
         Content::Text(_) | Content::Refusal(_) | Content::Media(_) | Content::ToolResult(_) => {}

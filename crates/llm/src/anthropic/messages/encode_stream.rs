@@ -3,9 +3,9 @@
 use crate::canonical::blocks::{Aspect, Blocks, Kind, Overflow, WriteBlock};
 use crate::canonical::{Event, Finish, Opening, StreamTerms};
 use crate::response::{UpstreamError, Usage};
-use crate::wire::{ObjectWriter, append_object};
+use crate::wire::{ObjectWriter, append_object, object};
 
-use super::{Holds, error_kind, stop_reason, write_usage};
+use super::{Holds, citations, error_kind, stop_reason, write_usage};
 
 /// Writes the events of a stream: of the first choice, since this API has no other.
 ///
@@ -57,6 +57,15 @@ impl StreamEncoder {
                 let added = self.blocks.delta(*part, delta, out);
                 self.bounded(added, out);
             }
+            Event::Cite {
+                choice: 0,
+                part,
+                citation,
+            } if citations::is_told(citation) => {
+                let raw = object(|o| citations::write_one(o, citation));
+                let added = self.blocks.cite(*part, raw, out);
+                self.bounded(added, out);
+            }
             Event::Close { choice: 0, part } => self.blocks.close(*part, out),
             Event::Finish { choice: 0, finish } => {
                 self.blocks.close_all(out);
@@ -68,6 +77,7 @@ impl StreamEncoder {
             Event::Error(error) => self.error(error, out),
             // Of a further choice, or what has no place here.
             Event::Tokens { .. }
+            | Event::Cite { .. }
             | Event::Open { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
@@ -164,12 +174,16 @@ impl WriteBlock for Frames {
             Aspect::Thinking => ("thinking_delta", "thinking"),
             Aspect::Signature => ("signature_delta", "signature"),
             Aspect::Arguments => ("input_json_delta", "partial_json"),
+            Aspect::Citation => ("citations_delta", "citation"),
         };
         frame(out, "content_block_delta", |o| {
             o.value("index", index);
             o.object("delta", |o| {
                 o.value("type", kind);
-                o.value(field, text);
+                match aspect {
+                    Aspect::Citation => o.raw(field, text),
+                    _ => o.value(field, text),
+                }
             });
         });
     }

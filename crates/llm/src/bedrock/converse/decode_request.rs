@@ -4,6 +4,7 @@ mod additional;
 
 use std::borrow::Cow;
 
+use super::citations;
 use crate::anthropic::messages::effort;
 use crate::base64;
 use crate::canonical::{
@@ -144,11 +145,20 @@ fn parts<'a>(content: Value<'a, '_>, place: Place) -> Result<Vec<Part<'a>>, Faul
                 Some(part) => part.cache = Some(cache),
                 None => return Err(object.fault("cachePoint", "must stand behind content")),
             },
-            None => parts.push(Part::new(block(&mut object, place)?)),
+            None => parts.push(part(&mut object, place)?),
         }
         object.finish()
     })?;
     Ok(parts)
+}
+
+fn part<'a>(object: &mut Object<'a, '_>, place: Place) -> Result<Part<'a>, Fault> {
+    if place == Place::Assistant
+        && let Some(cited) = object.take("citationsContent", citations::read_block)?
+    {
+        return Ok(cited);
+    }
+    block(object, place).map(Part::new)
 }
 
 /// The one thing that an object holds. What is not known is refused where the object is finished.
@@ -179,22 +189,8 @@ fn block<'a>(object: &mut Object<'a, '_>, place: Place) -> Result<Content<'a>, F
 
 /// What else an assistant says.
 fn said<'a>(object: &mut Object<'a, '_>) -> Result<Option<Content<'a>>, Fault> {
-    if let Some(reasoning) = object.take("reasoningContent", reasoning)? {
-        return Ok(Some(Content::Reasoning(reasoning)));
-    }
-    // The words stand without what they are from.
-    object.take("citationsContent", |cited| {
-        let mut cited = cited.object()?;
-        cited.ignore(&["citations"]);
-        let mut text = String::new();
-        cited.take("content", |list| {
-            list.each(|value| {
-                text.push_str(&value.object()?.require_text("text")?);
-                Ok(())
-            })
-        })?;
-        Ok(Content::Text(text.into()))
-    })
+    let reasoning = object.take("reasoningContent", reasoning)?;
+    Ok(reasoning.map(Content::Reasoning))
 }
 
 pub(super) fn reasoning<'a>(value: Value<'a, '_>) -> Result<Reasoning<'a>, Fault> {
@@ -246,12 +242,11 @@ fn medium<'a>(value: Value<'a, '_>, kind: MediaKind) -> Result<Media<'a>, Fault>
         let _ = context;
         return Err(object.fault("context", "cannot be said to models of other APIs"));
     }
-    object.take("citations", |citations| {
+    let cited = object.take("citations", |citations| {
         let mut object = citations.object()?;
-        match object.take("enabled", |v| v.boolean())? {
-            Some(true) => Err(object.fault("enabled", "cannot be wanted of models of other APIs")),
-            _ => object.finish(),
-        }
+        let enabled = object.take("enabled", |v| v.boolean())?;
+        object.finish()?;
+        Ok(enabled)
     })?;
     let format = object.take("format", |format| {
         let name = format.text()?;
@@ -263,6 +258,7 @@ fn medium<'a>(value: Value<'a, '_>, kind: MediaKind) -> Result<Media<'a>, Fault>
         source: object.require("source", |value| source(value, format))?,
         name: object.text("name")?,
         detail: None,
+        cited: cited.flatten() == Some(true),
     };
     object.finish()?;
     Ok(medium)

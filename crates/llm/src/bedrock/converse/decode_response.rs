@@ -4,7 +4,7 @@ use crate::canonical::{Choice, Content, Part, Response};
 use crate::wire::{Fault, Object, Value};
 
 use super::decode_request::{reasoning, tool_use};
-use super::{finish, usage};
+use super::{citations, finish, usage};
 
 /// Reads the body of an answer. What is neither said, thought nor called is passed over.
 ///
@@ -17,7 +17,7 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
         output.object()?.require("message", |message| {
             message.object()?.require("content", |content| {
                 content.each(|value| {
-                    parts.extend(block(&mut value.object()?)?.map(Part::new));
+                    parts.extend(block(&mut value.object()?)?);
                     Ok(())
                 })
             })
@@ -38,32 +38,20 @@ pub(crate) fn decode_response(body: &[u8]) -> Result<Response<'_>, Fault> {
     Ok(response)
 }
 
-fn block<'a>(object: &mut Object<'a, '_>) -> Result<Option<Content<'a>>, Fault> {
+fn block<'a>(object: &mut Object<'a, '_>) -> Result<Option<Part<'a>>, Fault> {
     if let Some(text) = object.text("text")? {
-        return Ok(Some(Content::Text(text)));
+        return Ok(Some(Part::text(text)));
     }
     if let Some(reasoning) = object.take("reasoningContent", reasoning)? {
-        return Ok(Some(Content::Reasoning(reasoning)));
+        return Ok(Some(Part::new(Content::Reasoning(reasoning))));
     }
-    // The words stand without what they are from.
-    let cited = object.take("citationsContent", |cited| {
-        let mut text = String::new();
-        cited.object()?.take("content", |list| {
-            list.each(|value| {
-                text.push_str(&value.object()?.text("text")?.unwrap_or_default());
-                Ok(())
-            })
-        })?;
-        Ok(Content::Text(text.into()))
+    if let Some(cited) = object.take("citationsContent", citations::read_block)? {
+        return Ok(Some(cited));
+    }
+    // A call that ran at the provider is none of the client's.
+    let call = object.take("toolUse", |call| match call.object()?.has("type") {
+        true => Ok(None),
+        false => tool_use(call).map(Some),
     })?;
-    match cited {
-        // A call that ran at the provider is none of the client's.
-        None => object
-            .take("toolUse", |call| match call.object()?.has("type") {
-                true => Ok(None),
-                false => tool_use(call).map(Some),
-            })
-            .map(Option::flatten),
-        cited => Ok(cited),
-    }
+    Ok(call.flatten().map(Part::new))
 }

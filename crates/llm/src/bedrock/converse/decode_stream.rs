@@ -2,12 +2,12 @@
 
 use crate::base64;
 use crate::bedrock::status_of;
-use crate::canonical::{Delta, Event, Opening};
+use crate::canonical::{Citation, Delta, Event, Opening};
 use crate::event_stream::ERROR;
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Object, Value};
 
-use super::{finish, usage};
+use super::{citations, finish, usage};
 
 /// Blocks that are open at once, at most: a bound of memory. The API has one at a time.
 const MAX_OPEN: usize = 128;
@@ -163,9 +163,27 @@ impl StreamDecoder {
             delta.take("reasoningContent", |thought| {
                 self.think(index, &mut thought.object()?, emit)
             })?;
-            // Citations and what comes later are passed over.
-            Ok(())
+            // Worth no failure. What comes later than this is passed over.
+            let citation = delta.take("citation", |value| Ok(citations::read(value).ok()))?;
+            match citation.flatten() {
+                Some(citation) => self.cite(index, citation, emit),
+                None => Ok(()),
+            }
         })
+    }
+
+    /// A text, which begins by that if it has not, cites.
+    fn cite(&mut self, index: u64, citation: Citation<'_>, emit: Emit<'_>) -> Result<(), Fault> {
+        self.say(index, Some(Opening::Text), Delta::Text("".into()), emit)?;
+        let block = self.open.iter().find(|block| block.index == index);
+        if let Some(part) = block.and_then(|block| block.part) {
+            emit(Event::Cite {
+                choice: 0,
+                part,
+                citation,
+            });
+        }
+        Ok(())
     }
 
     fn think(

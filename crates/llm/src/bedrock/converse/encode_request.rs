@@ -17,6 +17,7 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
+use super::citations::write_cited;
 use super::maker::Maker;
 use super::{field_of, format_of, write_cache, write_call, write_reasoning, write_text};
 use extras::Extras;
@@ -30,6 +31,7 @@ const TAKES: Takes = Takes {
         (kind, Source::Text(_)) => kind == MediaKind::Document,
         (_, Source::File(_)) => false,
     },
+    citation: |_| true,
 };
 
 /// Whether a medium may be named by this URL.
@@ -284,19 +286,13 @@ fn is_forced(choice: &ToolChoice<'_>) -> bool {
 }
 
 fn write_tool(list: &mut ListWriter<'_>, tool: &Tool<'_>) {
-    // A schema must say that it is of an object, even of one without fields.
-    let is_empty = |schema: &str| schema.bytes().all(|b| b"{} \t\r\n".contains(&b));
-    let schema = tool.schema.as_deref().filter(|schema| !is_empty(schema));
     list.object(|o| {
         o.object("toolSpec", |o| {
             o.value("name", &tool.name);
             let description = tool.description.as_deref();
             o.maybe("description", description.filter(|text| !text.is_empty()));
             o.object("inputSchema", |o| {
-                o.raw(
-                    "json",
-                    schema.unwrap_or(r#"{"type":"object","properties":{}}"#),
-                );
+                o.raw("json", tool.parameters());
             });
             o.maybe("strict", tool.strict.filter(|strict| *strict));
         });
@@ -338,7 +334,8 @@ impl Writer {
     fn write_parts(&mut self, list: &mut ListWriter<'_>, parts: &[&Part<'_>]) {
         for part in parts {
             match &part.content {
-                Content::Text(text) | Content::Refusal(text) => write_text(list, text),
+                Content::Text(text) => write_cited(list, text, &part.citations),
+                Content::Refusal(text) => write_text(list, text),
                 Content::Media(media) => self.write_media(list, media),
                 Content::ToolCall(call) => write_call(list, &identifier(&call.id), call),
                 Content::ToolResult(result) => self.write_result(list, result),
@@ -382,6 +379,9 @@ impl Writer {
                         o.object("s3Location", |o| o.value("uri", uri));
                     }
                 });
+                if media.cited {
+                    o.object("citations", |o| o.value("enabled", true));
+                }
             });
         });
     }

@@ -3,6 +3,7 @@
 use crate::canonical::{Content, Part, Response, is_said};
 use crate::wire::{ListWriter, object};
 
+use super::citations::write_cited;
 use super::{stop_reason, write_call, write_reasoning, write_text, write_usage};
 
 /// Writes the body of an answer: of the first choice, since this API has no other. It tells neither
@@ -34,7 +35,8 @@ pub(crate) fn encode_response(response: &Response<'_>, _now: u64) -> Vec<u8> {
 /// Answers of this API hold no media that others make.
 fn write_part(list: &mut ListWriter<'_>, part: &Part<'_>) {
     match &part.content {
-        Content::Text(text) | Content::Refusal(text) if is_said(text) => write_text(list, text),
+        Content::Text(text) if is_said(text) => write_cited(list, text, &part.citations),
+        Content::Refusal(text) if is_said(text) => write_text(list, text),
         Content::Reasoning(reasoning) => write_reasoning(list, reasoning),
         Content::ToolCall(call) => write_call(list, &call.id, call),
         Content::Text(_) | Content::Refusal(_) | Content::Media(_) | Content::ToolResult(_) => {}

@@ -7,7 +7,7 @@ use crate::event_stream;
 use crate::response::{UpstreamError, Usage};
 use crate::wire::{ObjectWriter, object};
 
-use super::{stop_reason, write_usage};
+use super::{citations, stop_reason, write_usage};
 
 /// The status of an error that has none of its own.
 const FAILED: u16 = 500;
@@ -58,6 +58,15 @@ impl StreamEncoder {
                 let added = self.blocks.delta(*part, delta, out);
                 self.bounded(added, out);
             }
+            Event::Cite {
+                choice: 0,
+                part,
+                citation,
+            } => {
+                let raw = object(|o| citations::write(o, citation));
+                let added = self.blocks.cite(*part, raw, out);
+                self.bounded(added, out);
+            }
             Event::Close { choice: 0, part } => self.blocks.close(*part, out),
             Event::Finish { choice: 0, finish } => {
                 self.blocks.close_all(out);
@@ -69,6 +78,7 @@ impl StreamEncoder {
             // Of a further choice, or what has no place here.
             Event::Ping
             | Event::Tokens { .. }
+            | Event::Cite { .. }
             | Event::Open { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
@@ -131,6 +141,7 @@ impl WriteBlock for Frames {
             Aspect::Thinking => o.object("reasoningContent", |o| o.value("text", text)),
             Aspect::Signature => o.object("reasoningContent", |o| o.value("signature", text)),
             Aspect::Arguments => o.object("toolUse", |o| o.value("input", text)),
+            Aspect::Citation => o.raw("citation", text),
         });
     }
 

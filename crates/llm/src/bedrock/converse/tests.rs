@@ -322,7 +322,9 @@ fn documents_have_plain_names_and_none_twice() {
             source: Source::Text("words".into()),
             name: name.map(|name| name.to_owned().into()),
             detail: None,
+            cited: false,
         }),
+        citations: Vec::new(),
         cache: None,
     };
     let names = [Some("a/b.pdf"), Some("a b pdf"), None, Some("…")];

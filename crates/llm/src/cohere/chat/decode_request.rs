@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::citations;
 use crate::canonical::{
     Content, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request, Role, Source,
     Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -240,6 +241,7 @@ fn image<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         source: Source::of_url(object.require_text("url")?),
         name: None,
         detail: object.text("detail")?,
+        cited: false,
     };
     object.finish()?;
     Ok(media)
@@ -262,11 +264,13 @@ fn document<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Cow<'a, str
 
 /// What the model said in an earlier turn: thoughts and text, its plan, calls.
 fn answered<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<Vec<Part<'a>>, Fault> {
-    let citations = object.opaque("citations").filter(|raw| *raw != "[]");
-    rest.extend(citations.map(|raw| ("messages.citations".into(), raw)));
     let said = object.take("content", |value| content(value, rest))?;
     let mut parts = said.unwrap_or_default();
+    let contents = parts.len();
     parts.extend(plan(object)?);
+    object.take("citations", |list| {
+        citations::attach(list, &mut parts, contents)
+    })?;
     let calls = object.take("tool_calls", |list| list.list(tool_call))?;
     let calls = calls.into_iter().flatten();
     parts.extend(calls.map(|call| Part::new(Content::ToolCall(call))));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::decode_request::plan;
-use super::{finish_of, probability};
+use super::{citations, finish_of, probability};
 use crate::canonical::{Choice, Content, Part, Reasoning, Response, Token, ToolCall};
 use crate::cohere::figures;
 use crate::wire::{Fault, Object, Value};
@@ -43,7 +43,11 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     object.take("content", |list| {
         list.each(|value| block(value, &mut parts))
     })?;
+    let contents = parts.len();
     parts.extend(plan(object)?);
+    object.take("citations", |list| {
+        citations::attach(list, &mut parts, contents)
+    })?;
     object.take("tool_calls", |list| {
         list.each(|value| {
             parts.push(Part::new(Content::ToolCall(tool_call(value)?)));

@@ -2,8 +2,9 @@
 //!
 //! Blocks of content and calls are numbered each by themselves, and the plan has no number.
 
+use super::citations::{self, Cites};
 use super::{finish_of, probability};
-use crate::canonical::{Delta, Event, Opening};
+use crate::canonical::{Delta, Event, Finish, Opening};
 use crate::cohere::figures;
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Object, Value};
@@ -29,6 +30,10 @@ pub(crate) struct StreamDecoder {
     open: Vec<(Place, u32)>,
     /// Parts so far.
     parts: u32,
+    /// A block that has ended, but for what it cites: that may follow.
+    ending: Option<u64>,
+    /// The text that began last.
+    text: Option<Place>,
 }
 
 impl StreamDecoder {
@@ -57,14 +62,24 @@ impl StreamDecoder {
         let mut object = Value::answer(data)?.object()?;
         let kind = object.text("type")?;
         let name = name.and_then(|name| std::str::from_utf8(name).ok());
-        match kind.as_deref().or(name).unwrap_or_default() {
+        let kind_or_name = kind.as_deref().or(name).unwrap_or_default();
+        if !kind_or_name.starts_with("citation-") {
+            let ending = self.ending.take().map(Place::Content);
+            self.close(|place| Some(place) == ending, emit);
+        }
+        match kind_or_name {
             "message-start" => self.start(&mut object, emit),
             "content-start" | "content-delta" => self.content(&mut object, emit),
             "content-end" => {
-                let index = object.require("index", |value| value.count())?;
-                self.close(|place| place == Place::Content(index), emit);
+                self.ending = Some(object.require("index", |value| value.count())?);
                 Ok(())
             }
+            "citation-start" => inner(&mut object, &["message"], |message| {
+                // Worth no failure.
+                let cites = message.take("citations", |value| Ok(citations::read(value).ok()))?;
+                self.cite(cites.flatten(), emit);
+                Ok(())
+            }),
             "tool-plan-delta" => inner(&mut object, &["message"], |message| {
                 let plan = message.text("tool_plan")?.unwrap_or_default();
                 self.say(Place::Plan, Opening::Text, Delta::Text(plan), emit)
@@ -131,6 +146,26 @@ impl StreamDecoder {
         Ok(())
     }
 
+    fn cite(&self, cites: Option<Cites<'_>>, emit: Emit<'_>) {
+        let Some(cites) = cites else {
+            return;
+        };
+        let place = match cites.of_plan {
+            true => Some(Place::Plan),
+            false => cites.content.map(Place::Content).or(self.text),
+        };
+        let choice = 0;
+        if let Some(part) = place.and_then(|place| self.part(place)) {
+            for citation in cites.citations {
+                emit(Event::Cite {
+                    choice,
+                    part,
+                    citation,
+                });
+            }
+        }
+    }
+
     fn call(&mut self, object: &mut Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
         let place = Place::Call(object.require("index", |value| value.count())?);
         // The model has said what it plans.
@@ -191,9 +226,9 @@ impl StreamDecoder {
         }
         self.begin("".into(), emit);
         self.close(|_| true, emit);
-        if let Some(finish) = finish {
-            emit(Event::Finish { choice: 0, finish });
-        }
+        // One that says no more than that it is complete is.
+        let finish = finish.unwrap_or(Finish::Stop);
+        emit(Event::Finish { choice: 0, finish });
         self.ended = true;
         emit(Event::End);
         Ok(())
@@ -231,6 +266,9 @@ impl StreamDecoder {
                 let part = self.parts;
                 self.parts += 1;
                 self.open.push((place, part));
+                if opening == Opening::Text {
+                    self.text = Some(place);
+                }
                 emit(Event::Open {
                     choice,
                     part,

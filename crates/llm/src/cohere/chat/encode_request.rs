@@ -1,7 +1,7 @@
 //! Writing a request.
 
 use super::encode_response::{write_call, write_text, write_thinking};
-use crate::canonical::refusals::{cannot, signed, uncache};
+use crate::canonical::refusals::{cannot, signed, uncache, uncite};
 use crate::canonical::{
     Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -20,6 +20,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     refuse(request)?;
+    uncite(&request.messages, dropped)?;
     let turns = turns(request, dropped)?;
     hints(request, dropped);
     Ok(object(|o| {
@@ -296,8 +297,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>) {
         o.object("function", |o| {
             o.value("name", &tool.name);
             o.maybe("description", tool.description.as_deref());
-            let none = r#"{"type":"object","properties":{}}"#;
-            o.raw("parameters", tool.schema.as_deref().unwrap_or(none));
+            o.raw("parameters", tool.parameters());
         });
     });
 }

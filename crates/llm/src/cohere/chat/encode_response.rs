@@ -1,7 +1,7 @@
 //! Writing an answer.
 
-use super::{reason, write_probabilities};
-use crate::canonical::{Choice, Content, Response, ToolCall};
+use super::{citations, reason, write_probabilities};
+use crate::canonical::{Choice, Content, Part, Response, Ruler, ToolCall};
 use crate::cohere::figures;
 use crate::wire::{ListWriter, ObjectWriter, object};
 
@@ -30,6 +30,7 @@ fn write_message(choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
             contents().for_each(|content| write_block(content, list));
         });
     }
+    write_citations(choice, o);
     let calls = || contents().filter_map(call);
     if calls().next().is_some() {
         o.list("tool_calls", |list| {
@@ -38,10 +39,42 @@ fn write_message(choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
     }
 }
 
+/// Writes what the blocks of content cite.
+fn write_citations(choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
+    if choice.parts.iter().all(|part| part.citations.is_empty()) {
+        return;
+    }
+    o.list("citations", |list| {
+        let is_block = |part: &&Part<'_>| has_block(&part.content);
+        for (number, part) in (0..).zip(choice.parts.iter().filter(is_block)) {
+            let Content::Text(text) = &part.content else {
+                continue;
+            };
+            let ruler = Ruler::of(text);
+            for citation in &part.citations {
+                let whole = 0..ruler.characters();
+                let range = citation.span.clone().unwrap_or(whole);
+                let [from, to] = [range.start, range.end].map(|at| ruler.bytes(at));
+                let words = from.zip(to).and_then(|(from, to)| text.get(from..to));
+                list.object(|o| citations::write(o, range, words, number, citation));
+            }
+        }
+    });
+}
+
 const fn call<'c>(content: &'c Content<'_>) -> Option<&'c ToolCall<'c>> {
     match content {
         Content::ToolCall(call) => Some(call),
         _ => None,
+    }
+}
+
+/// Whether a block of content is written of it.
+const fn has_block(content: &Content<'_>) -> bool {
+    match content {
+        Content::Text(_) | Content::Refusal(_) => true,
+        Content::Reasoning(reasoning) => reasoning.text.is_some(),
+        Content::ToolCall(_) | Content::Media(_) | Content::ToolResult(_) => false,
     }
 }
 

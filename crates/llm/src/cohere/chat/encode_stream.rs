@@ -1,7 +1,9 @@
 //! Writing a stream.
 
-use super::{reason, write_probability};
-use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms};
+use std::ops::Range;
+
+use super::{citations, reason, write_probability};
+use crate::canonical::{Citation, Delta, Event, Finish, Measure, Opening, StreamTerms};
 use crate::cohere::figures;
 use crate::response::Usage;
 use crate::wire::{ObjectWriter, append_object};
@@ -12,6 +14,11 @@ pub(crate) struct StreamEncoder {
     parts: Vec<Part>,
     contents: u32,
     calls: u32,
+    /// The texts, and what they cite.
+    measure: Measure,
+    /// The number of each text.
+    texts: Vec<(u32, u32)>,
+    citations: u32,
     finish: Option<Finish<'static>>,
     usage: Usage,
     ended: bool,
@@ -40,6 +47,9 @@ impl StreamEncoder {
             parts: Vec::new(),
             contents: 0,
             calls: 0,
+            measure: Measure::default(),
+            texts: Vec::new(),
+            citations: 0,
             finish: None,
             usage: Usage::default(),
             ended: false,
@@ -63,7 +73,21 @@ impl StreamEncoder {
                 part,
                 delta,
             } => self.delta(*part, delta, out),
-            Event::Close { choice: 0, part } => self.close(*part, out),
+            Event::Cite {
+                choice: 0,
+                part,
+                citation,
+            } => {
+                if let Some(range) = self.measure.cite(*part, citation) {
+                    self.write_citation(*part, range, citation, out);
+                }
+            }
+            Event::Close { choice: 0, part } => {
+                for (range, citation) in self.measure.close(*part) {
+                    self.write_citation(*part, range, &citation, out);
+                }
+                self.close(*part, out);
+            }
             Event::Tokens { choice: 0, tokens } => {
                 let index = self.contents.saturating_sub(1);
                 for token in tokens {
@@ -83,6 +107,7 @@ impl StreamEncoder {
             }
             // Of a further choice, or what has no place here.
             Event::Open { .. }
+            | Event::Cite { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
             | Event::Tokens { .. }
@@ -102,6 +127,9 @@ impl StreamEncoder {
         let index = *count;
         *count += 1;
         self.parts.push(Part { part, kind, index });
+        if kind == Kind::Text {
+            self.texts.push((part, index));
+        }
         if let Opening::ToolCall { id, name } = opening {
             return write_call_start(index, id, name, out);
         }
@@ -119,10 +147,13 @@ impl StreamEncoder {
         });
     }
 
-    fn delta(&self, part: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
+    fn delta(&mut self, part: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
         let Some(part) = self.parts.iter().find(|open| open.part == part) else {
             return;
         };
+        if let (Kind::Text, Delta::Text(text)) = (part.kind, delta) {
+            self.measure.say(part.part, text);
+        }
         match delta {
             Delta::Text(text) => write("content-delta", out, |o| {
                 o.value("index", part.index);
@@ -147,6 +178,35 @@ impl StreamEncoder {
             Kind::Call => "tool-call-end",
         };
         write(name, out, |o| o.value("index", part.index));
+    }
+
+    /// Writes what a text cites: a range of all texts, which is counted from the beginning of its own.
+    fn write_citation(
+        &mut self,
+        part: u32,
+        range: Range<usize>,
+        citation: &Citation<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Some((_, content)) = self.texts.iter().rfind(|(text, _)| *text == part) else {
+            return;
+        };
+        let content = u64::from(*content);
+        let begin = self.measure.range(part).start;
+        let range = range.start.saturating_sub(begin)..range.end.saturating_sub(begin);
+        let index = self.citations;
+        self.citations += 1;
+        write("citation-start", out, |o| {
+            o.value("index", index);
+            o.object("delta", |o| {
+                o.object("message", |o| {
+                    o.object("citations", |o| {
+                        citations::write(o, range, None, content, citation);
+                    });
+                });
+            });
+        });
+        write("citation-end", out, |o| o.value("index", index));
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

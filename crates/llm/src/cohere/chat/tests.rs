@@ -76,16 +76,12 @@ fn what_no_other_model_does_is_refused() {
     let (_, dropped) = through(&with(json!({
         "documents": [], "safety_mode": "OFF", "citation_options": {"mode": "FAST"}, "priority": 3,
         "messages": [{"role": "user", "content": "hi"},
-            {"role": "assistant", "content": "a", "citations": [{"start": 0, "end": 1, "text": "a"}]}],
+            {"role": "assistant", "content": "a", "citations": [
+                {"start": 0, "end": 1, "text": "a", "sources": [{"type": "document", "id": "d"}]}]}],
     })));
     assert_eq!(
         dropped,
-        [
-            "citation_options",
-            "priority",
-            "safety_mode",
-            "messages.citations"
-        ]
+        ["citations", "citation_options", "priority", "safety_mode"]
     );
 }
 

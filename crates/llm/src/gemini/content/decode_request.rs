@@ -365,6 +365,7 @@ fn inline<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         source,
         name,
         detail: None,
+        cited: false,
     })
 }
 
@@ -390,6 +391,7 @@ fn file<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         source,
         name,
         detail: None,
+        cited: false,
     })
 }
 

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use super::decode_request::{proof, prove, take_signature};
+use super::grounding::{self, Grounds};
 use super::{Proof, Proto, kind_of, token};
 use crate::canonical::{
     Choice, Content, Finish, Media, Part, Reasoning, Response, Source, Token, ToolCall,
+    attach_citations,
 };
 use crate::response::Usage;
 use crate::wire::{Fault, Value};
@@ -53,10 +55,12 @@ fn choice<'a>(candidate: Candidate<'a>, answer: &str, calls: &mut usize) -> Choi
     let mut parts = Vec::new();
     let mut has_calls = false;
     let tokens = candidate.tokens;
+    let citations = grounding::citations(candidate.grounds, &candidate.said);
     for said in candidate.said {
         has_calls |= matches!(said, Said::Call { .. });
         add(said, answer, calls, &mut parts);
     }
+    attach_citations(&mut parts, citations);
     let finish = candidate.finish.map(|finish| calls_for(finish, has_calls));
     Choice {
         parts,
@@ -135,6 +139,7 @@ pub(super) struct Candidate<'a> {
     pub(super) said: Vec<Said<'a>>,
     pub(super) finish: Option<Finish<'a>>,
     pub(super) tokens: Vec<Token<'a>>,
+    pub(super) grounds: Vec<Grounds<'a>>,
 }
 
 /// A part of an answer.
@@ -169,6 +174,7 @@ impl<'a> Candidate<'a> {
         let tokens = fields.take("logprobsResult", token::read).ok().flatten();
         Ok(Self {
             tokens: tokens.unwrap_or_default(),
+            grounds: grounding::read(&mut fields),
             index: u32::try_from(index).map_err(|_| fields.fault("index", "is too large"))?,
             said: said.flatten().unwrap_or_default(),
             finish: finish.and_then(finish_of),
@@ -183,6 +189,18 @@ impl<'a> Said<'a> {
             Self::Text { text, .. } => !text.is_empty(),
             Self::Call { .. } | Self::Media(_) => true,
             Self::Nothing => false,
+        }
+    }
+
+    /// What it adds to the text of the answer.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text {
+                text,
+                thought: false,
+                ..
+            } => Some(text),
+            _ => None,
         }
     }
 
@@ -230,6 +248,7 @@ fn blob<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         },
         name: None,
         detail: None,
+        cited: false,
     })
 }
 
@@ -266,13 +285,45 @@ pub(crate) fn usage(value: Value<'_, '_>) -> Result<Usage, Fault> {
     let tools = count("toolUsePromptTokenCount")?;
     let candidates = count("candidatesTokenCount")?;
     let thoughts = count("thoughtsTokenCount")?;
+    let cached_input = count("cachedContentTokenCount")?;
+    let read = modalities(&mut fields, "promptTokensDetails");
+    let written = modalities(&mut fields, "candidatesTokensDetails");
     Ok(Usage {
+        input_audio: read.audio,
+        input_image: read.image,
+        output_audio: written.audio,
+        output_image: written.image,
         input: sum(prompt, tools),
-        cached_input: count("cachedContentTokenCount")?,
+        cached_input,
         output: sum(candidates, thoughts),
         reasoning: thoughts,
         ..Usage::default()
     })
+}
+
+/// Tokens of what is not text.
+#[derive(Debug, Default, Clone, Copy)]
+struct Modalities {
+    audio: Option<u64>,
+    image: Option<u64>,
+}
+
+/// Reads the counts of a list of modalities. They are worth no failure.
+fn modalities(fields: &mut Proto<'_, '_>, name: &str) -> Modalities {
+    let mut found = Modalities::default();
+    let _ = fields.take(name, |list| {
+        list.each(|value| {
+            let mut count = Proto::read(value)?;
+            let tokens = count.take("tokenCount", |value| value.count())?;
+            match count.text("modality")?.as_deref() {
+                Some("AUDIO") => found.audio = tokens,
+                Some("IMAGE") => found.image = tokens,
+                _ => {}
+            }
+            Ok(())
+        })
+    });
+    found
 }
 
 fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {

@@ -1,14 +1,20 @@
 //! Reading a stream, of which each event is an answer of its own that holds what is new.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::decode_request::take_signature;
 use super::decode_response::{Candidate, Said, block_reason, call_id, calls_for, usage};
+use super::grounding::Grounds;
 use super::{Proof, Proto};
-use crate::canonical::{Delta, Event, Finish, Opening};
+use crate::canonical::{Citation, Delta, Event, Finish, Measure, Opening};
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Value};
+
+/// Grounds of one choice that are told, at most: a bound of memory.
+const MAX_GROUNDS: usize = 1 << 12;
 
 /// Reads the events of a stream.
 ///
@@ -33,6 +39,10 @@ struct Choice {
     finish: Option<Finish<'static>>,
     /// It has said something behind the reason to finish, as it does where every event has one.
     went_on: bool,
+    /// The texts, of which grounds name ranges.
+    measure: Measure,
+    /// What it has been grounded on so far: it is told again where it grows.
+    grounds: BTreeSet<u64>,
 }
 
 /// What the open part of a choice is. There is but one, the last of its parts.
@@ -152,6 +162,9 @@ impl StreamDecoder {
                 Said::Media(_) | Said::Nothing => {}
             }
         }
+        for grounds in candidate.grounds {
+            choice.cite(grounds, emit);
+        }
         if !candidate.tokens.is_empty() {
             emit(Event::Tokens {
                 choice: candidate.index,
@@ -203,6 +216,24 @@ impl Choice {
         });
     }
 
+    fn cite(&mut self, grounds: Grounds<'_>, emit: &mut dyn FnMut(Event<'_>)) {
+        let known = xxh3_64(format!("{grounds:?}").as_bytes());
+        if self.grounds.len() >= MAX_GROUNDS || !self.grounds.insert(known) {
+            return;
+        }
+        let citation = grounds.citation(0, self.measure.ruler());
+        let whole = self.measure.whole();
+        let range = citation.span.as_ref().unwrap_or(&whole);
+        if let Some((part, span)) = self.measure.part_at(range) {
+            let span = citation.span.as_ref().map(|_| span);
+            emit(Event::Cite {
+                choice: self.index,
+                part,
+                citation: Citation { span, ..citation },
+            });
+        }
+    }
+
     fn delta(&self, delta: Delta<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         emit(Event::Delta {
             choice: self.index,
@@ -247,6 +278,9 @@ impl Choice {
         let may_join = thought || text.is_empty();
         if !text.is_empty() {
             self.turn_to(if thought { Kind::Reasoning } else { Kind::Text }, emit);
+            if !thought {
+                self.measure.say(self.last(), &text);
+            }
             self.delta(Delta::Text(text), emit);
         }
         match proof {

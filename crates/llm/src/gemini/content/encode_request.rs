@@ -10,7 +10,7 @@ use self::generation::{
 use super::piece::{Answer, Blob, Piece, is_json_object, piece_of_call};
 use super::{is_known_video, is_uploaded, media_type_of};
 use crate::base64;
-use crate::canonical::refusals::uncache;
+use crate::canonical::refusals::{uncache, uncite};
 use crate::canonical::{
     Content, Dropped, Effort, Format, Media, Message, Part, Reasoning, Request, Role, Source,
     Thinking, Tool, ToolChoice, ToolResult,
@@ -27,6 +27,7 @@ pub(crate) fn encode_request(
     request: &Request<'_>,
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
+    uncite(&request.messages, dropped)?;
     let conversation = Conversation::read(request, dropped)?;
     let config = ToolConfig::read(request)?;
     hints(request, dropped);

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::grounding::{self, Grounds};
 use super::piece::{Blob, Piece, piece_of_call};
 use super::{Proof, token};
-use crate::canonical::{Choice, Content, Finish, Reasoning, Response, Source};
+use crate::canonical::{
+    Choice, Citation, Content, Finish, Part, Reasoning, Response, Ruler, Source,
+};
 use crate::response::Usage;
 use crate::wire::{ObjectWriter, object};
 
@@ -34,11 +37,17 @@ pub(super) fn identity(o: &mut ObjectWriter<'_>, id: &str, model: &str) {
 
 fn candidate(o: &mut ObjectWriter<'_>, index: usize, choice: &Choice<'_>) {
     let mut reason = choice.finish.as_ref().map(finish_reason);
+    let (mut pieces, mut grounds) = (0, Vec::new());
     o.object("content", |o| {
         o.list("parts", |l| {
             for part in &choice.parts {
                 match piece(&part.content) {
-                    Ok(piece) => piece.into_iter().for_each(|piece| piece.write(l)),
+                    Ok(Some(piece)) => {
+                        piece.write(l);
+                        grounds.extend(grounds_of(part, pieces));
+                        pieces += 1;
+                    }
+                    Ok(None) => {}
                     Err(why) => reason = Some(why),
                 }
             }
@@ -48,6 +57,24 @@ fn candidate(o: &mut ObjectWriter<'_>, index: usize, choice: &Choice<'_>) {
     o.maybe("finishReason", reason);
     o.value("index", index);
     token::write(&choice.tokens, o);
+    grounding::write(o, &grounds);
+}
+
+/// What a text that is written as the part of this number is grounded on.
+fn grounds_of<'r>(part: &'r Part<'r>, number: usize) -> Vec<Grounds<'r>> {
+    let Content::Text(text) = &part.content else {
+        return Vec::new();
+    };
+    if part.citations.is_empty() {
+        return Vec::new();
+    }
+    let ruler = Ruler::of(text);
+    let ground = |citation: &Citation<'r>| {
+        let whole = 0..ruler.characters();
+        let span = citation.span.as_ref().unwrap_or(&whole);
+        Grounds::of(citation.clone(), span, number, &ruler)
+    };
+    part.citations.iter().map(ground).collect()
 }
 
 /// A part as it is written, if it says anything; the reason to finish if it cannot be written.
@@ -111,6 +138,30 @@ pub(super) fn finish_reason(finish: &Finish<'_>) -> &'static str {
     }
 }
 
+/// Writes a count by modality, if some of it is not text.
+fn write_modalities(
+    name: &str,
+    all: Option<u64>,
+    [audio, image]: [Option<u64>; 2],
+    o: &mut ObjectWriter<'_>,
+) {
+    if audio.is_none() && image.is_none() {
+        return;
+    }
+    let others = [audio, image].into_iter().flatten();
+    let text = all.map(|all| others.fold(all, u64::saturating_sub));
+    o.list(name, |list| {
+        for (modality, count) in [("TEXT", text), ("AUDIO", audio), ("IMAGE", image)] {
+            if let Some(count) = count.filter(|count| *count > 0) {
+                list.object(|o| {
+                    o.value("modality", modality);
+                    o.value("tokenCount", count);
+                });
+            }
+        }
+    });
+}
+
 /// Writes the figures, of which thoughts are counted apart.
 pub(super) fn usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
     let reasoning = usage.reasoning.unwrap_or(0);
@@ -124,4 +175,8 @@ pub(super) fn usage(o: &mut ObjectWriter<'_>, usage: &Usage) {
     o.maybe("candidatesTokenCount", candidates);
     o.maybe("thoughtsTokenCount", usage.reasoning);
     o.maybe("totalTokenCount", total);
+    let read = [usage.input_audio, usage.input_image];
+    write_modalities("promptTokensDetails", usage.input, read, o);
+    let written = [usage.output_audio, usage.output_image];
+    write_modalities("candidatesTokensDetails", candidates, written, o);
 }

@@ -4,10 +4,14 @@
 //! with it the signature; so its arguments are gathered, up to a bound. Why the model stopped and
 //! the figures stand in the last event, which is held until the end for that.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use super::encode_response::{MALFORMED_CALL, finish_reason, identity, usage};
+use super::grounding::{self, Grounds};
 use super::piece::{Piece, arguments};
 use super::{Proof, token};
-use crate::canonical::{Delta, Event, Opening, StreamTerms};
+use crate::canonical::{Citation, Delta, Event, Measure, Opening, StreamTerms};
 use crate::gemini::status_name;
 use crate::response::{UpstreamError, Usage};
 use crate::sse;
@@ -34,12 +38,42 @@ pub(crate) struct StreamEncoder {
     open: Vec<Open>,
     /// Choices and why they stopped.
     finished: Vec<(u32, &'static str)>,
+    /// Choices, their text, and what it cites: that stands in the last event.
+    grounded: BTreeMap<u32, Grounded>,
     usage: Option<Usage>,
     /// Bytes gathered in `open`.
     gathered: usize,
     /// Something has been written.
     begun: bool,
     done: bool,
+}
+
+/// The text of a choice, and which of its characters cite what.
+#[derive(Debug, Default)]
+struct Grounded {
+    measure: Measure,
+    citations: Vec<(Range<usize>, Citation<'static>)>,
+}
+
+impl Grounded {
+    fn cite(&mut self, part: u32, citation: &Citation<'_>) {
+        if let Some(range) = self.measure.cite(part, citation) {
+            self.citations.push((range, citation.clone().into_owned()));
+        }
+    }
+
+    fn close(&mut self, part: u32) {
+        let due = self.measure.close(part);
+        self.citations.extend(due);
+    }
+
+    /// The same in bytes of all of the text.
+    fn grounds(self) -> Vec<Grounds<'static>> {
+        let ruler = self.measure.ruler();
+        let citations = self.citations.into_iter();
+        let ground = |(range, citation)| Grounds::of(citation, &range, 0, ruler);
+        citations.map(ground).collect()
+    }
 }
 
 /// A part that is not complete.
@@ -99,6 +133,7 @@ impl StreamEncoder {
             model: String::new(),
             open: Vec::new(),
             finished: Vec::new(),
+            grounded: BTreeMap::new(),
             usage: None,
             gathered: 0,
             begun: false,
@@ -126,7 +161,24 @@ impl StreamEncoder {
                 part,
                 delta,
             } => self.delta(*choice, *part, delta, out),
-            Event::Close { choice, part } => self.close(*choice, *part, out),
+            Event::Cite {
+                choice,
+                part,
+                citation,
+            } => {
+                self.gathered += citation.size();
+                self.grounded
+                    .entry(*choice)
+                    .or_default()
+                    .cite(*part, citation);
+                self.bound(out);
+            }
+            Event::Close { choice, part } => {
+                if let Some(grounded) = self.grounded.get_mut(choice) {
+                    grounded.close(*part);
+                }
+                self.close(*choice, *part, out);
+            }
             Event::Tokens { choice, tokens } => self.chunk(out, |o| {
                 o.list("candidates", |l| {
                     l.object(|o| {
@@ -183,6 +235,8 @@ impl StreamEncoder {
         match (&mut open.kind, delta) {
             (_, Delta::Text(text)) if text.is_empty() => {}
             (Kind::Text, Delta::Text(text)) => {
+                let grounded = self.grounded.entry(choice).or_default();
+                grounded.measure.say(part, text);
                 return self.say(choice, &Piece::Text(text.as_ref().into()), out);
             }
             (Kind::Thought { told, .. }, Delta::Text(text)) => {
@@ -264,11 +318,13 @@ impl StreamEncoder {
     fn end(&mut self, out: &mut Vec<u8>) {
         let finished = std::mem::take(&mut self.finished);
         let figures = self.usage.take();
+        let mut grounded = std::mem::take(&mut self.grounded);
         self.chunk(out, |o| {
             if !finished.is_empty() {
                 o.list("candidates", |l| {
                     for (choice, reason) in finished {
-                        l.object(|o| last_of(o, choice, reason));
+                        let grounds = grounded.remove(&choice).unwrap_or_default().grounds();
+                        l.object(|o| last_of(o, choice, reason, &grounds));
                     }
                 });
             }
@@ -346,11 +402,12 @@ fn one_part(o: &mut ObjectWriter<'_>, choice: u32, write: impl FnOnce(&mut ListW
 }
 
 /// Writes the last of a candidate, which says nothing more but why.
-fn last_of(o: &mut ObjectWriter<'_>, choice: u32, reason: &str) {
+fn last_of(o: &mut ObjectWriter<'_>, choice: u32, reason: &str, grounds: &[Grounds<'_>]) {
     o.object("content", |o| {
         o.list("parts", |l| l.object(|o| o.value("text", "")));
         o.value("role", "model");
     });
     o.value("finishReason", reason);
     o.value("index", choice);
+    grounding::write(o, grounds);
 }

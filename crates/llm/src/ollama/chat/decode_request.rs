@@ -322,6 +322,7 @@ fn image<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
         },
         name: None,
         detail: None,
+        cited: false,
     })))
 }
 

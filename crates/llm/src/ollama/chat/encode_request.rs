@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::write_arguments;
-use crate::canonical::refusals::{cannot, signed, uncache};
+use crate::canonical::refusals::{cannot, signed, uncache, uncite};
 use crate::canonical::{
     Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Reasoning, Request, Role,
     Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -22,6 +22,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     let calls_none = refuse(request)?;
+    uncite(&request.messages, dropped)?;
     let turns = turns(request, dropped)?;
     hints(request, dropped);
     Ok(object(|o| {
@@ -274,8 +275,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>) {
         o.object("function", |o| {
             o.value("name", &tool.name);
             o.maybe("description", tool.description.as_deref());
-            let none = r#"{"type":"object","properties":{}}"#;
-            o.raw("parameters", tool.schema.as_deref().unwrap_or(none));
+            o.raw("parameters", tool.parameters());
         });
     });
 }

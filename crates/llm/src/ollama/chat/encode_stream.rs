@@ -87,6 +87,7 @@ impl StreamEncoder {
             | Event::Close { .. }
             | Event::Tokens { .. }
             | Event::Finish { .. }
+            | Event::Cite { .. }
             | Event::Ping => {}
         }
     }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::parts;
 use crate::canonical::{
     Content, Effort, Format, Given, Message, Part, Reasoning, Request, Role, Thinking, Tool,
-    ToolCall, ToolChoice, ToolResult,
+    ToolCall, ToolChoice, ToolResult, attach_citations,
 };
+use crate::openai::citations;
 use crate::wire::{Fault, Object, Value};
 
 use super::parts::{Rest, set_aside};
@@ -262,7 +263,7 @@ fn tool_result<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<P
     };
     Ok(Part {
         cache: object.take("cache_control", |value| parts::cache(value, rest))?,
-        content: Content::ToolResult(result),
+        ..Part::new(Content::ToolResult(result))
     })
 }
 
@@ -272,7 +273,6 @@ fn answered<'a>(
     rest: &mut Rest<'a>,
     signers: &mut Vec<Cow<'a, str>>,
 ) -> Result<Vec<Part<'a>>, Fault> {
-    object.ignore(&["annotations"]);
     // Mistral's clients always say whether the answer is to begin with this.
     if object.take("prefix", |value| value.boolean())? == Some(true) {
         return Err(object.fault("prefix", "cannot be promised by the model's API"));
@@ -286,6 +286,8 @@ fn answered<'a>(
     if let Some(refusal) = object.text("refusal")? {
         parts.push(Part::new(Content::Refusal(refusal)));
     }
+    let citations = object.take("annotations", |list| Ok(citations::read(list)))?;
+    attach_citations(&mut parts, citations.unwrap_or_default());
     let calls = object.take("tool_calls", |list| {
         list.list(|value| tool_call(value, rest))
     })?;

@@ -2,8 +2,8 @@
 
 use super::decode_request::{reasoning, tool_call};
 use super::parts::{self, Rest};
-use crate::canonical::{Choice, Content, Finish, Part, Response, Token};
-use crate::openai::{self, token};
+use crate::canonical::{Choice, Content, Finish, Part, Response, Token, attach_citations};
+use crate::openai::{self, citations, token};
 use crate::wire::{Fault, Object, Value};
 
 /// Reads an answer.
@@ -54,6 +54,8 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     parts.extend(said.map(Part::new));
     parts.extend(text(object, "refusal")?.map(|text| Part::new(Content::Refusal(text))));
     let mut unread = Rest::default();
+    let citations = object.take("annotations", |list| Ok(citations::read(list)))?;
+    attach_citations(&mut parts, citations.unwrap_or_default());
     let calls = object.take("tool_calls", |list| {
         list.list(|value| tool_call(value, &mut unread))
     })?;

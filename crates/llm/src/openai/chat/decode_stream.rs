@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::decode_request::reasoning;
 use super::decode_response::{finish_of, tokens};
 use super::parts::{Rest, answer, google_signature};
-use crate::canonical::{Content, Delta, Event, Opening, Reasoning};
-use crate::openai;
+use crate::canonical::{Citation, Content, Delta, Event, Measure, Opening, Reasoning};
+use crate::openai::{self, citations};
 use crate::wire::{Fault, Object, Value};
 
 /// Answers, calls of one answer, bytes of a call's id, and of arguments before its name, at most:
@@ -137,6 +137,8 @@ struct Choice {
     text: Option<(Kind, u32)>,
     calls: Vec<Call>,
     finished: bool,
+    /// The texts, of which annotations name ranges.
+    measure: Measure,
 }
 
 #[derive(Debug)]
@@ -224,6 +226,8 @@ impl Choice {
                 _ => {}
             }
         }
+        let citations = delta.take("annotations", |list| Ok(citations::read(list)))?;
+        self.cite(citations.unwrap_or_default(), emit);
         if let Some(text) = delta.text("refusal")?.filter(|text| !text.is_empty()) {
             self.say(Kind::Refusal, Delta::Text(text), emit);
         }
@@ -235,6 +239,22 @@ impl Choice {
             })
         })?;
         Ok(())
+    }
+
+    /// Tells of the sources of ranges of the text.
+    fn cite(&self, citations: Vec<Citation<'_>>, emit: Emit<'_>) {
+        for citation in citations {
+            let whole = self.measure.whole();
+            let range = citation.span.as_ref().unwrap_or(&whole);
+            if let Some((part, span)) = self.measure.part_at(range) {
+                let span = citation.span.as_ref().map(|_| span);
+                emit(Event::Cite {
+                    choice: self.index,
+                    part,
+                    citation: Citation { span, ..citation },
+                });
+            }
+        }
     }
 
     fn thought(&mut self, thought: Reasoning<'_>, emit: Emit<'_>) {
@@ -275,6 +295,9 @@ impl Choice {
                 part
             }
         };
+        if let (Kind::Text, Delta::Text(text)) = (kind, &delta) {
+            self.measure.say(part, text);
+        }
         emit(Event::Delta {
             choice: self.index,
             part,

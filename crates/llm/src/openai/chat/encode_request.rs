@@ -2,7 +2,7 @@
 
 use super::parts;
 use crate::Quirks;
-use crate::canonical::refusals::signed;
+use crate::canonical::refusals::{signed, uncite};
 use crate::canonical::{
     Content, Dropped, Effort, Format, Message, Part, Reasoning, Request, Role, Thinking, Tool,
     ToolCall, ToolChoice, ToolResult,
@@ -27,6 +27,7 @@ pub(crate) fn encode_request(
 ) -> Result<Vec<u8>, Fault> {
     let manner = Manner::of(request, &quirks.chat);
     manner.check_choices(request)?;
+    uncite(&request.messages, dropped)?;
     let mut fault = Ok(());
     let body = object(|o| {
         o.value("model", &request.model);
@@ -88,8 +89,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, dropped: &mut Dropped)
             o.value("name", &tool.name);
             o.maybe("description", tool.description.as_deref());
             // OpenAI takes a function without them, other servers do not.
-            let none = r#"{"type":"object","properties":{}}"#;
-            o.raw("parameters", tool.schema.as_deref().unwrap_or(none));
+            o.raw("parameters", tool.parameters());
             o.maybe("strict", tool.strict);
         });
     });

@@ -1,7 +1,9 @@
 //! To a chat completion.
 
-use crate::canonical::{Choice, Content, Finish, Part, Reasoning, Response, Token, ToolCall};
-use crate::openai::{service_tier, token};
+use crate::canonical::{
+    Choice, Content, Finish, Measure, Part, Reasoning, Response, Token, ToolCall,
+};
+use crate::openai::{citations, service_tier, token};
 use crate::response::Usage;
 use crate::wire::{ListWriter, ObjectWriter, object};
 
@@ -44,10 +46,16 @@ pub(super) fn write_tokens(tokens: &[Token<'_>], o: &mut ObjectWriter<'_>) {
 
 fn write_message(parts: &[Part<'_>], o: &mut ObjectWriter<'_>) {
     let (mut text, mut refusal) = (None::<String>, None::<String>);
-    let (mut thoughts, mut calls) = (Vec::new(), Vec::new());
-    for part in parts {
+    let (mut thoughts, mut calls, mut cited) = (Vec::new(), Vec::new(), Vec::new());
+    let mut measure = Measure::default();
+    for (number, part) in (0..).zip(parts) {
         match &part.content {
-            Content::Text(more) => text.get_or_insert_default().push_str(more),
+            Content::Text(more) => {
+                text.get_or_insert_default().push_str(more);
+                measure.say(number, more);
+                let known = part.citations.iter().filter(|one| one.link().is_some());
+                cited.extend(known.map(|one| (measure.place(number, one), one)));
+            }
             Content::Refusal(more) => refusal.get_or_insert_default().push_str(more),
             Content::Reasoning(reasoning) => thoughts.push(reasoning),
             Content::ToolCall(call) => calls.push(call),
@@ -57,6 +65,13 @@ fn write_message(parts: &[Part<'_>], o: &mut ObjectWriter<'_>) {
     o.value("role", "assistant");
     o.value("content", text);
     o.value("refusal", refusal);
+    if !cited.is_empty() {
+        o.list("annotations", |list| {
+            for (range, citation) in cited {
+                citations::write_nested(list, range, citation);
+            }
+        });
+    }
     write_reasoning(&thoughts, o);
     if !calls.is_empty() {
         o.list("tool_calls", |list| {
@@ -142,15 +157,28 @@ pub(super) fn write_usage(usage: &Usage, o: &mut ObjectWriter<'_>) {
     o.value("prompt_tokens", input);
     o.value("completion_tokens", output);
     o.value("total_tokens", input.saturating_add(output));
-    if let Some(cached) = usage.cached_input {
-        o.object("prompt_tokens_details", |o| {
-            o.value("cached_tokens", cached);
-            o.maybe("cache_write_tokens", usage.cache_write);
-        });
-    }
-    if let Some(reasoning) = usage.reasoning {
-        o.object("completion_tokens_details", |o| {
-            o.value("reasoning_tokens", reasoning);
+    let details = [
+        ("cached_tokens", usage.cached_input),
+        ("cache_write_tokens", usage.cache_write),
+        ("audio_tokens", usage.input_audio),
+        ("image_tokens", usage.input_image),
+    ];
+    write_details("prompt_tokens_details", &details, o);
+    let details = [
+        ("reasoning_tokens", usage.reasoning),
+        ("audio_tokens", usage.output_audio),
+        ("image_tokens", usage.output_image),
+    ];
+    write_details("completion_tokens_details", &details, o);
+}
+
+/// Writes the classes of a count, if one of them is known.
+fn write_details(name: &str, classes: &[(&str, Option<u64>)], o: &mut ObjectWriter<'_>) {
+    if classes.iter().any(|(_, count)| count.is_some()) {
+        o.object(name, |o| {
+            classes
+                .iter()
+                .for_each(|(class, count)| o.maybe(class, *count));
         });
     }
 }

@@ -1,14 +1,15 @@
 //! To the chunks of a chat completion.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::encode_response::{
     finish_name, write_detail, write_signature, write_tokens, write_usage,
 };
 use crate::Client;
-use crate::canonical::{Delta, Event, Opening, Reasoning, StreamTerms, Token};
+use crate::canonical::{Citation, Delta, Event, Measure, Opening, Reasoning, StreamTerms, Token};
 use crate::error::{ApiError, ErrorKind};
-use crate::openai::{END_OF_STREAM, error_body};
+use crate::openai::{END_OF_STREAM, citations, error_body};
 use crate::response::{UpstreamError, Usage};
 use crate::sse::{self, DEFAULT_MAX_FRAME};
 use crate::wire::{ListWriter, ObjectWriter, append_object};
@@ -35,6 +36,8 @@ struct Choice {
     refusals: Vec<u32>,
     /// The parts that are thoughts: their place here is their number.
     thoughts: Vec<u32>,
+    /// The text, of which annotations name ranges.
+    measure: Measure,
 }
 
 /// A call.
@@ -118,7 +121,15 @@ impl StreamEncoder {
                 part,
                 delta,
             } => self.delta(*choice, *part, delta, out),
-            Event::Close { choice, part } => self.close(*choice, *part, out),
+            Event::Close { choice, part } => {
+                self.cite_waiting(*choice, *part, out);
+                self.close(*choice, *part, out);
+            }
+            Event::Cite {
+                choice,
+                part,
+                citation,
+            } => self.cite(*choice, *part, citation, out),
             Event::Tokens { choice, tokens } => self.tokens(*choice, tokens, out),
             Event::Finish { choice, finish } => {
                 self.begin(*choice, out);
@@ -213,6 +224,9 @@ impl StreamEncoder {
             (Delta::Text(text), _, None) => {
                 let is_refusal = choice.refusals.contains(&part);
                 let field = if is_refusal { "refusal" } else { "content" };
+                if !is_refusal {
+                    choice.measure.say(part, text);
+                }
                 self.write(index, None, |o| o.value(field, text), out);
             }
             (Delta::Arguments(text), Some(number), _) => {
@@ -238,6 +252,37 @@ impl StreamEncoder {
                 self.write(index, None, proof, out);
             }
             (Delta::Signature(_) | Delta::Arguments(_), None, _) => {}
+        }
+    }
+
+    fn cite(&mut self, index: u32, part: u32, citation: &Citation<'_>, out: &mut Vec<u8>) {
+        let at = self.begin(index, out);
+        let choice = self.choices.get_mut(at);
+        if let Some(range) = choice.and_then(|one| one.measure.cite(part, citation)) {
+            self.write_citation(index, range, citation, out);
+        }
+    }
+
+    /// Writes what a part cites as a whole, which is complete now.
+    fn cite_waiting(&mut self, index: u32, part: u32, out: &mut Vec<u8>) {
+        let mut choices = self.choices.iter_mut();
+        let choice = choices.find(|one| one.index == index);
+        let due = choice.map(|one| one.measure.close(part));
+        for (range, citation) in due.unwrap_or_default() {
+            self.write_citation(index, range, &citation, out);
+        }
+    }
+
+    fn write_citation(
+        &self,
+        index: u32,
+        range: Range<usize>,
+        citation: &Citation<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        if citation.link().is_some() {
+            let one = |list: &mut ListWriter<'_>| citations::write_nested(list, range, citation);
+            self.write(index, None, |o| o.list("annotations", one), out);
         }
     }
 

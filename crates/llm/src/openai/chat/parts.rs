@@ -136,7 +136,10 @@ fn part<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Part<'a>, Fault
         }
     };
     object.finish()?;
-    Ok(Part { content, cache })
+    Ok(Part {
+        cache,
+        ..Part::new(content)
+    })
 }
 
 fn image<'a>(value: Value<'a, '_>, rest: &mut Rest<'a>) -> Result<Media<'a>, Fault> {
@@ -194,6 +197,7 @@ fn media<'a>(kind: MediaKind, source: Source<'a>) -> Media<'a> {
         source,
         name: None,
         detail: None,
+        cited: false,
     }
 }
 

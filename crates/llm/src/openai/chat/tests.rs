@@ -212,6 +212,7 @@ fn what_this_api_cannot_say_is_refused() {
             source,
             name: None,
             detail: None,
+            cited: false,
         })
     };
     let url = || Source::Url("https://x.test/a".into());
@@ -334,6 +335,15 @@ fn owned(event: Event<'_>) -> Event<'static> {
             choice,
             tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
         },
+        Event::Cite {
+            choice,
+            part,
+            citation,
+        } => Event::Cite {
+            choice,
+            part,
+            citation: citation.into_owned(),
+        },
         Event::Ping => Event::Ping,
         Event::End => Event::End,
         Event::Error(error) => Event::Error(error),
@@ -363,6 +373,7 @@ fn short(event: &Event<'_>) -> String {
             let texts: String = tokens.iter().map(|token| &*token.text).collect();
             format!("tokens {texts}")
         }
+        Event::Cite { part, citation, .. } => format!("cite {part} {:?}", citation.span),
         Event::Ping => "ping".to_owned(),
         Event::End => "end".to_owned(),
         Event::Error(error) => format!("error {}", error.message),

@@ -7,7 +7,7 @@ use crate::canonical::{
     Content, Effort, Format, Given, Media, MediaKind, Message, Part, Request, Role, Source,
     Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
-use crate::openai::cache;
+use crate::openai::{cache, citations};
 use crate::wire::{Fault, Object, Value};
 
 const STATELESS: &str = "needs state or services that this gateway does not have";
@@ -244,9 +244,15 @@ fn contents<'a>(value: Value<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
 fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
     let mut fields = value.object()?;
     let cache = fields.take("prompt_cache_breakpoint", cache::breakpoint)?;
+    // Of the text of an answer.
+    let citations = fields.take("annotations", |list| Ok(citations::read(list)))?;
     let content = content(&mut fields)?;
     fields.finish()?;
-    Ok(Part { content, cache })
+    Ok(Part {
+        content,
+        cache,
+        citations: citations.unwrap_or_default(),
+    })
 }
 
 fn content<'a>(fields: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
@@ -255,7 +261,7 @@ fn content<'a>(fields: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
         "input_text" => Content::Text(fields.require_text("text")?),
         "output_text" => {
             // What is known of an answer's text besides; the model did not see it either.
-            fields.ignore(&["annotations", "logprobs"]);
+            fields.ignore(&["logprobs"]);
             Content::Text(fields.require_text("text")?)
         }
         "refusal" => Content::Refusal(fields.require_text("refusal")?),
@@ -281,6 +287,7 @@ fn image<'a>(fields: &mut Object<'a, '_>) -> Result<Media<'a>, Fault> {
         source,
         name: None,
         detail: fields.text("detail")?,
+        cited: false,
     })
 }
 
@@ -309,6 +316,7 @@ fn file<'a>(fields: &mut Object<'a, '_>) -> Result<Media<'a>, Fault> {
         source,
         name,
         detail: fields.text("detail")?,
+        cited: false,
     })
 }
 
@@ -344,6 +352,7 @@ fn audio<'a>(value: Value<'a, '_>) -> Result<Media<'a>, Fault> {
         },
         name: None,
         detail: None,
+        cited: false,
     })
 }
 

@@ -4,7 +4,7 @@ use super::{
     FAILED, Proof, add_reasoning, lenient, lenient_text, paragraphs, read_finish, read_usage,
 };
 use crate::canonical::{Choice, Content, Part, Response, Token, ToolCall};
-use crate::openai::token;
+use crate::openai::{citations, token};
 use crate::wire::{Fault, Object, Value};
 
 /// Reads an answer. One that failed is a fault, which says why.
@@ -75,7 +75,7 @@ pub(super) fn item<'a>(value: Value<'a, '_>, parts: &mut Vec<Part<'a>>) -> Resul
         Some("message") => {
             fields.take("content", |content| {
                 content.each(|part| {
-                    parts.extend(words(part)?.map(Part::new));
+                    parts.extend(words(part)?);
                     Ok(())
                 })
             })?;
@@ -106,12 +106,21 @@ fn tokens_of<'a>(item: Value<'a, '_>) -> Vec<Token<'a>> {
 }
 
 /// A content part of a message, if it is one of those that we know.
-fn words<'a>(value: Value<'a, '_>) -> Result<Option<Content<'a>>, Fault> {
+fn words<'a>(value: Value<'a, '_>) -> Result<Option<Part<'a>>, Fault> {
     let mut fields = value.object()?;
     let kind = lenient_text(&mut fields, "type");
     Ok(match kind.as_deref() {
-        Some("output_text") => Some(Content::Text(fields.require_text("text")?)),
-        Some("refusal") => Some(Content::Refusal(fields.require_text("refusal")?)),
+        Some("output_text") => {
+            let citations = fields.take("annotations", |list| Ok(citations::read(list)))?;
+            Some(Part {
+                citations: citations.unwrap_or_default(),
+                ..Part::text(fields.require_text("text")?)
+            })
+        }
+        Some("refusal") => {
+            let words = fields.require_text("refusal")?;
+            Some(Part::new(Content::Refusal(words)))
+        }
         _ => None,
     })
 }

@@ -9,7 +9,8 @@ use super::decode_response::{incomplete_reason, item as read_item, seconds};
 use super::{
     FAILED, IN_PROGRESS, PARAGRAPH, lenient, lenient_text, read_error, read_finish, read_usage,
 };
-use crate::canonical::{Content, Delta, Event, Opening, Part, Reasoning};
+use crate::canonical::{Citation, Content, Delta, Event, Opening, Part, Reasoning};
+use crate::openai::citations;
 use crate::wire::{Fault, Object, Value};
 
 const DONE: &[u8] = b"[DONE]";
@@ -35,6 +36,8 @@ struct Known {
     part: u32,
     /// It has had a delta.
     said: bool,
+    /// It has been told what it cites.
+    cited: bool,
     closed: bool,
 }
 
@@ -114,6 +117,7 @@ impl StreamDecoder {
             "response.reasoning_text.delta" => self.thoughts(fields, false, emit),
             "response.function_call_arguments.delta" => self.arguments(fields, "delta", emit),
             "response.function_call_arguments.done" => self.arguments(fields, "arguments", emit),
+            "response.output_text.annotation.added" => self.annotation(fields, emit),
             "response.output_item.added" => self.item(fields, false, emit),
             "response.output_item.done" => self.item(fields, true, emit),
             _ => Ok(()),
@@ -175,6 +179,7 @@ impl StreamDecoder {
             place,
             part,
             said: false,
+            cited: false,
             closed: false,
         });
     }
@@ -199,6 +204,19 @@ impl StreamDecoder {
             if is_whole {
                 known.close(emit);
             }
+        }
+        Ok(())
+    }
+
+    /// What a text cites. It is worth no failure.
+    fn annotation(&mut self, mut fields: Object<'_, '_>, emit: Emit<'_>) -> Result<(), Fault> {
+        let item = index(&mut fields, "output_index");
+        let place = Place::Content(index(&mut fields, "content_index"));
+        let citation = lenient(&mut fields, "annotation", citations::read_one).flatten();
+        let known = self.find(item, place);
+        if let (Some(known), Some(citation)) = (known, citation) {
+            known.cited = true;
+            known.cite(citation, emit);
         }
         Ok(())
     }
@@ -294,8 +312,15 @@ impl StreamDecoder {
         let is_known = self.parts.iter().any(|known| known.item == at);
         for (index, part) in (0..).zip(parts) {
             let is_words = matches!(part.content, Content::Text(_) | Content::Refusal(_));
+            let (part, citations) = without_citations(part);
             if !(is_known && is_words) {
                 self.part_done(at, index, part, emit);
+            }
+            let known = self.find(at, Place::Content(index));
+            if let Some(known) = known.filter(|known| !known.cited) {
+                for citation in citations {
+                    known.cite(citation, emit);
+                }
             }
         }
         self.close(Some(at), emit);
@@ -389,7 +414,21 @@ impl StreamDecoder {
     }
 }
 
+/// What a part says and what it cites.
+fn without_citations<'a>(mut part: Part<'a>) -> (Part<'a>, Vec<Citation<'a>>) {
+    let citations = std::mem::take(&mut part.citations);
+    (part, citations)
+}
+
 impl Known {
+    fn cite(&self, citation: Citation<'_>, emit: Emit<'_>) {
+        emit(Event::Cite {
+            choice: 0,
+            part: self.part,
+            citation,
+        });
+    }
+
     fn say(&mut self, delta: Delta<'_>, is_whole: bool, emit: Emit<'_>) {
         let (Delta::Text(text) | Delta::Arguments(text) | Delta::Signature(text)) = &delta;
         if self.closed || text.is_empty() || is_whole && self.said {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{COMPLETED, write_summary};
+use crate::canonical::refusals::uncite;
 use crate::canonical::{
     Content, Dropped, Effort, Format, Given, Media, MediaKind, Message, Part, Reasoning, Request,
     Role, Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
@@ -27,6 +28,7 @@ pub(crate) fn encode_request(
     dropped: &mut Dropped,
 ) -> Result<Vec<u8>, Fault> {
     refuse(request)?;
+    uncite(&request.messages, dropped)?;
     let items = items(&request.messages, dropped)?;
     note(request, dropped);
     Ok(object(|o| {
@@ -452,11 +454,7 @@ fn write_tool(o: &mut ObjectWriter<'_>, tool: &Tool<'_>) {
     o.value("type", "function");
     o.value("name", &tool.name);
     o.maybe("description", tool.description.as_deref());
-    let schema = tool
-        .schema
-        .as_deref()
-        .unwrap_or(r#"{"type":"object","properties":{}}"#);
-    o.raw("parameters", schema);
+    o.raw("parameters", tool.parameters());
     o.value("strict", tool.strict.unwrap_or(false));
 }
 

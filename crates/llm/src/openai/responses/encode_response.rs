@@ -1,7 +1,8 @@
 //! Answers to clients that speak this API.
 
 use super::{COMPLETED, Frame, INCOMPLETE, Item, Kind, Piece, Proof, outcome};
-use crate::canonical::{Content, Reasoning, Response, ToolCall};
+use crate::canonical::{Citation, Content, Part, Reasoning, Response, ToolCall};
+use crate::openai::citations::has_annotation;
 use crate::wire::object;
 
 /// Writes an answer. There is one choice here: a client of this API cannot ask for more.
@@ -10,7 +11,7 @@ pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
     let mut items = Vec::new();
     let parts = choice.map(|choice| choice.parts.as_slice());
     for (number, part) in (0..).zip(parts.unwrap_or_default()) {
-        add(&mut items, &response.id, number, &part.content);
+        add(&mut items, &response.id, number, part);
     }
     let mut pieces = items.iter_mut().flat_map(Item::pieces);
     if let (Some(choice), Some(text)) = (choice, pieces.find(|piece| !piece.is_refusal)) {
@@ -43,10 +44,13 @@ pub(crate) fn encode_response(response: &Response<'_>, now: u64) -> Vec<u8> {
 }
 
 /// Adds the part of a number to the items.
-fn add<'r>(items: &mut Vec<Item<'r>>, id: &str, number: u32, content: &'r Content<'r>) {
-    match content {
-        Content::Text(text) => add_words(items, id, number, false, text),
-        Content::Refusal(text) => add_words(items, id, number, true, text),
+fn add<'r>(items: &mut Vec<Item<'r>>, id: &str, number: u32, part: &'r Part<'r>) {
+    match &part.content {
+        Content::Text(text) => add_words(items, id, number, words(text, &part.citations)),
+        Content::Refusal(text) => {
+            let piece = Piece::new(true, text.as_ref().into());
+            add_words(items, id, number, piece);
+        }
         Content::ToolCall(call) => {
             let item = Item::new(id, number, call_kind(call));
             let proof = item.proof_of_call(id, number);
@@ -59,19 +63,18 @@ fn add<'r>(items: &mut Vec<Item<'r>>, id: &str, number: u32, content: &'r Conten
     }
 }
 
+/// A text, with those of its citations that this API has.
+fn words<'r>(text: &'r str, citations: &'r [Citation<'r>]) -> Piece<'r> {
+    let mut piece = Piece::new(false, text.into());
+    for citation in citations.iter().filter(|one| has_annotation(one)) {
+        let range = piece.place(citation);
+        piece.annotations.push((range, citation.clone()));
+    }
+    piece
+}
+
 /// Words that follow each other are parts of one message.
-fn add_words<'r>(
-    items: &mut Vec<Item<'r>>,
-    id: &str,
-    number: u32,
-    is_refusal: bool,
-    text: &'r str,
-) {
-    let piece = Piece {
-        is_refusal,
-        text: text.into(),
-        tokens: Vec::new(),
-    };
+fn add_words<'r>(items: &mut Vec<Item<'r>>, id: &str, number: u32, piece: Piece<'r>) {
     if let Some(Item {
         kind: Kind::Message(pieces),
         ..

@@ -6,8 +6,8 @@ use super::{
     COMPLETED, FAILED, Frame, IN_PROGRESS, INCOMPLETE, Item, Kind, Piece, Proof, outcome,
     write_error, write_event, write_summary,
 };
-use crate::canonical::{Delta, Event, Finish, Opening, StreamTerms, Token};
-use crate::openai::token;
+use crate::canonical::{Citation, Delta, Event, Finish, Opening, StreamTerms, Token};
+use crate::openai::{citations, token};
 use crate::response::{UpstreamError, Usage};
 use crate::wire::ObjectWriter;
 
@@ -30,6 +30,10 @@ pub(crate) struct StreamEncoder {
     created: u64,
     items: Vec<Item<'static>>,
     open: Vec<Open>,
+    /// The texts, open or not: what they cite may come late.
+    texts: Vec<Open>,
+    /// What is cited for all of a text that goes on.
+    citing: Vec<(u32, Citation<'static>)>,
     /// An item whose parts are closed or will be, and to which the next part may still belong.
     pending: Option<usize>,
     /// Bytes kept.
@@ -59,6 +63,8 @@ impl StreamEncoder {
             created: terms.now,
             items: Vec::new(),
             open: Vec::new(),
+            texts: Vec::new(),
+            citing: Vec::new(),
             pending: None,
             kept: 0,
             usage: None,
@@ -90,8 +96,14 @@ impl StreamEncoder {
             } => self.delta(*part, delta, out),
             Event::Close { choice: 0, part } => self.close(*part, out),
             Event::Tokens { choice: 0, tokens } => self.tokens(tokens, out),
+            Event::Cite {
+                choice: 0,
+                part,
+                citation,
+            } => self.cite(*part, citation, out),
             Event::Finish { choice: 0, finish } => self.finish(Some(finish), out),
             Event::Tokens { .. }
+            | Event::Cite { .. }
             | Event::Open { .. }
             | Event::Delta { .. }
             | Event::Close { .. }
@@ -188,11 +200,7 @@ impl StreamEncoder {
         else {
             return;
         };
-        let piece = Piece {
-            is_refusal,
-            text: String::new().into(),
-            tokens: Vec::new(),
-        };
+        let piece = Piece::new(is_refusal, String::new().into());
         let open = Open {
             part,
             item: at,
@@ -209,6 +217,9 @@ impl StreamEncoder {
         );
         pieces.push(piece);
         self.open.push(open);
+        if !is_refusal {
+            self.texts.push(open);
+        }
     }
 
     /// What only the provider can read belongs to the text before it, if that has no proof.
@@ -289,6 +300,33 @@ impl StreamEncoder {
         }
     }
 
+    /// Tells what a text cites, at once unless it is of all of a text that goes on.
+    fn cite(&mut self, part: u32, citation: &Citation<'_>, out: &mut Vec<u8>) {
+        if !citations::has_annotation(citation) || !self.keep(citation.size(), out) {
+            return;
+        }
+        let citation = citation.clone().into_owned();
+        if citation.span.is_none() && self.open.iter().any(|open| open.part == part) {
+            return self.citing.push((part, citation));
+        }
+        let text = self.texts.iter().rev().find(|text| text.part == part);
+        if let Some(text) = text.copied()
+            && let Some(item) = self.items.get_mut(text.item)
+        {
+            text.annotate(item, citation, &mut self.sequence, out);
+        }
+    }
+
+    /// Tells what a text that is complete cites.
+    fn cite_waiting(&mut self, open: Open, out: &mut Vec<u8>) {
+        let Some(item) = self.items.get_mut(open.item) else {
+            return;
+        };
+        for (_, citation) in self.citing.extract_if(.., |(part, _)| *part == open.part) {
+            open.annotate(item, citation, &mut self.sequence, out);
+        }
+    }
+
     /// Tells of the tokens of the text that is open. There is no event but that of a text which goes
     /// on, so it goes on by nothing.
     fn tokens(&mut self, tokens: &[Token<'_>], out: &mut Vec<u8>) {
@@ -335,6 +373,7 @@ impl StreamEncoder {
             return;
         };
         let open = self.open.remove(at);
+        self.cite_waiting(open, out);
         let Some(item) = self.items.get(open.item) else {
             return;
         };
@@ -460,6 +499,40 @@ impl Open {
             }
             _ => {}
         }
+    }
+
+    /// Adds to its item what a text cites, and writes the event of it.
+    fn annotate(
+        &self,
+        item: &mut Item<'static>,
+        citation: Citation<'static>,
+        sequence: &mut u64,
+        out: &mut Vec<u8>,
+    ) {
+        let Kind::Message(pieces) = &mut item.kind else {
+            return;
+        };
+        let Some(piece) = pieces.get_mut(self.piece) else {
+            return;
+        };
+        // Its range may be told before all of its text is.
+        let range = citation
+            .span
+            .clone()
+            .unwrap_or_else(|| piece.place(&citation));
+        write_event(
+            out,
+            sequence,
+            "response.output_text.annotation.added",
+            |o| {
+                self.write_content_place(&item.id, o);
+                o.value("annotation_index", piece.annotations.len());
+                o.object("annotation", |o| {
+                    citations::write(o, range.clone(), &citation);
+                });
+            },
+        );
+        piece.annotations.push((range, citation));
     }
 
     /// Writes more words: of a refusal where there are no `tokens`.

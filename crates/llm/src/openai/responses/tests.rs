@@ -123,6 +123,7 @@ fn items_become_messages_and_back() {
         },
         name: None,
         detail: Some("auto".into()),
+        cited: false,
     };
     let outputs = [
         json!({"type": "function_call_output", "call_id": "c1", "output": "3"}),
@@ -282,6 +283,7 @@ fn documents_get_a_file_name() {
             source,
             name: name.map(Into::into),
             detail: None,
+            cited: false,
         };
         let request = Request {
             messages: vec![message(Role::User, [Content::Media(media)])],

@@ -92,6 +92,46 @@ fn errors_are_read() {
 }
 
 #[test]
+fn tokens_of_each_kind_are_read() {
+    let chat = plain(
+        r#"{"choices":[],"usage":{"prompt_tokens":90,"completion_tokens":30,
+            "prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":6,"audio_tokens":20,"image_tokens":10},
+            "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":7}}}"#,
+    );
+    let usage = Usage {
+        input: Some(90),
+        cached_input: Some(4),
+        cache_write: Some(6),
+        input_audio: Some(20),
+        input_image: Some(10),
+        output: Some(30),
+        reasoning: Some(5),
+        output_audio: Some(7),
+        ..Usage::default()
+    };
+    assert_eq!(chat.usage, Some(usage));
+    // As images and transcriptions have it.
+    let image = plain(
+        r#"{"created":1,"data":[],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,
+            "input_tokens_details":{"text_tokens":10,"image_tokens":40},
+            "output_tokens_details":{"image_tokens":50}}}"#,
+    );
+    let usage = Usage {
+        input: Some(50),
+        input_image: Some(40),
+        output: Some(50),
+        output_image: Some(50),
+        ..Usage::default()
+    };
+    assert_eq!(image.usage, Some(usage));
+    let heard = plain(
+        r#"{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":2,
+            "input_token_details":{"text_tokens":0,"audio_tokens":14}}}"#,
+    );
+    assert_eq!(heard.usage.and_then(|usage| usage.input_audio), Some(14));
+}
+
+#[test]
 fn answers_of_anthropic_are_read() {
     let read = |body: &str| {
         let mut tap = PlainTap::new(Api::MESSAGES);

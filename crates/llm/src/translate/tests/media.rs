@@ -16,6 +16,7 @@ fn encodes(form: Form, kind: MediaKind, source: Source<'static>) -> bool {
         source,
         name: None,
         detail: None,
+        cited: false,
     }));
     let request = Request {
         model: "m".into(),
@@ -47,6 +48,7 @@ fn what_is_wanted_within_is_what_is_refused_by_its_url() {
                 source: source.clone(),
                 name: None,
                 detail: None,
+                cited: false,
             };
             let within = Source::Base64 {
                 media_type: media_type.into(),

@@ -153,6 +153,7 @@ fn tokens_include_those_of_the_cache() {
         cache_write_hour: Some(50),
         output: Some(7),
         reasoning: Some(5),
+        ..Usage::default()
     };
     assert_eq!(response.usage, Some(expect));
     assert_eq!(response.service_tier.as_deref(), Some("priority"));

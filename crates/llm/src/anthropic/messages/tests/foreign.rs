@@ -123,6 +123,7 @@ fn media(kind: MediaKind, source: Source<'static>) -> Content<'static> {
         source,
         name: Some("a".into()),
         detail: Some("high".into()),
+        cited: false,
     })
 }
 

@@ -247,11 +247,6 @@ fn what_others_cannot_be_told_is_refused() {
         ".new",
         "counterpart",
     );
-    check_block(
-        document(json!({"citations": {"enabled": true}})),
-        ".citations.enabled",
-        "wanted",
-    );
     check_block(document(json!({"context": "x"})), ".context", "counterpart");
     let source = json!({"source": {"type": "content", "content": []}});
     check_block(document(source), ".source.type", "content");

@@ -78,6 +78,15 @@ fn kept(event: Event<'_>) -> Event<'static> {
             choice,
             tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
         },
+        Event::Cite {
+            choice,
+            part,
+            citation,
+        } => Event::Cite {
+            choice,
+            part,
+            citation: citation.into_owned(),
+        },
         Event::Ping => Event::Ping,
         Event::End => Event::End,
         Event::Error(error) => Event::Error(error),
@@ -342,6 +351,7 @@ fn figures_add_up_over_events() {
         cache_write_hour: Some(8),
         output: Some(40),
         reasoning: Some(30),
+        ..Usage::default()
     };
     assert_eq!(events[3], Event::Usage(expect));
 }

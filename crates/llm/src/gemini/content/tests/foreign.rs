@@ -45,6 +45,7 @@ fn medium(kind: MediaKind, source: Source<'_>) -> Part<'_> {
         source,
         name: None,
         detail: None,
+        cited: false,
     }))
 }
 

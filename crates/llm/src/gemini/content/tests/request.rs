@@ -111,6 +111,7 @@ fn media_have_their_places() {
             source,
             name: name.map(Into::into),
             detail: None,
+            cited: false,
         })
     };
     let audio = Source::Base64 {

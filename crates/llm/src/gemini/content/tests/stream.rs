@@ -53,6 +53,7 @@ fn short(event: &Event<'_>) -> String {
         Event::Finish { choice, finish } => format!("finish {choice} {finish:?}"),
         Event::Usage(usage) => format!("usage {:?} {:?}", usage.input, usage.output),
         Event::Tokens { choice, tokens } => format!("{choice} tokens {}", tokens.len()),
+        Event::Cite { part, citation, .. } => format!("cite {part} {:?}", citation.span),
         Event::Ping => "ping".to_owned(),
         Event::End => "end".to_owned(),
         Event::Error(error) => format!(

@@ -59,6 +59,7 @@ fn media_without_a_place_for_their_name_say_so() {
         source: Source::Text("words".into()),
         name: Some("a title".into()),
         detail: Some("high".into()),
+        cited: false,
     });
     request.messages.push(crate::canonical::Message {
         role: Role::User,

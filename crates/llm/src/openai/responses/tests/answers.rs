@@ -9,6 +9,10 @@ const USAGE: Usage = Usage {
     cache_write_hour: None,
     output: Some(6),
     reasoning: Some(2),
+    input_audio: None,
+    input_image: None,
+    output_audio: None,
+    output_image: None,
 };
 
 fn answer<'a>(parts: Vec<Content<'a>>, finish: Finish<'static>) -> Response<'a> {

@@ -180,6 +180,7 @@ fn what_this_api_lacks_is_refused_or_dropped() {
             source,
             name: None,
             detail: None,
+            cited: false,
         })
     };
     let url = || Source::Url("https://example.com".into());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::canonical::{Content, Delta, Event, Finish, Opening, Response};
+use crate::canonical::{Citation, Content, Delta, Event, Finish, Opening, Part, Response};
 use crate::response::Usage;
 
 /// A part of an answer.
@@ -31,6 +31,8 @@ pub(super) struct Told {
     pub(super) id: String,
     pub(super) model: String,
     pub(super) said: Vec<Said>,
+    /// Words, and the address and the title of what they come from.
+    pub(super) cited: Vec<[String; 3]>,
     pub(super) finish: String,
     pub(super) usage: Usage,
 }
@@ -48,6 +50,7 @@ impl Told {
                 .iter()
                 .map(|part| said(&part.content))
                 .collect(),
+            cited: choice.parts.iter().flat_map(cited).collect(),
             finish: choice.finish.as_ref().map(reason).unwrap_or_default(),
             usage: response.usage.unwrap_or_default(),
         }
@@ -64,6 +67,29 @@ impl Told {
         self.said.retain(|said| *said != Said::Text(String::new()));
         self
     }
+}
+
+fn cited(part: &Part<'_>) -> Vec<[String; 3]> {
+    let Content::Text(text) = &part.content else {
+        return Vec::new();
+    };
+    part.citations
+        .iter()
+        .map(|citation| source(text, citation))
+        .collect()
+}
+
+fn source(text: &str, citation: &Citation<'_>) -> [String; 3] {
+    let words = match &citation.span {
+        Some(span) => text.chars().skip(span.start).take(span.len()).collect(),
+        None => text.to_owned(),
+    };
+    let title = citation.title.as_deref().unwrap_or_default();
+    [
+        words,
+        citation.link().unwrap_or_default().into(),
+        title.into(),
+    ]
 }
 
 fn said(content: &Content<'_>) -> Said {
@@ -94,6 +120,7 @@ fn reason(finish: &Finish<'_>) -> String {
 pub(super) struct Telling {
     told: Told,
     parts: BTreeMap<u32, Said>,
+    citations: Vec<(u32, Citation<'static>)>,
     open: Vec<u32>,
     is_over: bool,
 }
@@ -121,6 +148,9 @@ impl Telling {
             }
             Event::Usage(usage) => self.told.usage.update(*usage),
             Event::End => self.is_over = true,
+            Event::Cite { part, citation, .. } => {
+                self.citations.push((*part, citation.clone().into_owned()));
+            }
             Event::Tokens { .. } | Event::Ping => {}
             Event::Error(error) => panic!("{error:?}"),
         }
@@ -128,6 +158,12 @@ impl Telling {
 
     pub(super) fn end(mut self) -> Told {
         assert!(self.is_over, "the stream has no end");
+        for (part, citation) in &self.citations {
+            let Some(Said::Text(text)) = self.parts.get(part) else {
+                panic!("{citation:?} is not of a text");
+            };
+            self.told.cited.push(source(text, citation));
+        }
         self.told.said = self.parts.into_values().collect();
         self.told
     }
