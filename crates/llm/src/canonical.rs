@@ -23,12 +23,13 @@ pub(crate) mod refusals;
 mod request;
 mod response;
 mod ruler;
+mod sources;
 mod token;
 
 pub(crate) use calls::tell_apart;
 pub(crate) use citation::{
-    Citation, Cited, Unit, cut as cut_by_citations, is_link, read_list as read_citations,
-    span as citation_span,
+    Citation, Cited, Unit, cut as cut_by_citations, is_link, read_cited,
+    read_list as read_citations, span as citation_span,
 };
 pub(crate) use conversation::{Conversation, Takes, is_said};
 pub(crate) use embedding::{Cut, Embedding, Purpose, Vector, Vectors, Wanted};
@@ -40,6 +41,7 @@ pub(crate) use request::{
 };
 pub(crate) use response::{Choice, Finish, Response};
 pub(crate) use ruler::{Measure, Ruler, attach as attach_citations};
+pub(crate) use sources::{SourcesHeld, SourcesRead};
 pub(crate) use token::Token;
 
 /// Names that are kept, and bytes of one; nobody reads more.

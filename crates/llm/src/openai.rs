@@ -213,6 +213,11 @@ pub(crate) fn usage(raw: &[u8]) -> Option<Usage> {
     serde_json::from_slice::<Figures>(raw).ok()?.usage()
 }
 
+/// The same of the Responses API, of images and of transcriptions.
+pub(crate) fn newer_usage(raw: &[u8]) -> Option<Usage> {
+    serde_json::from_slice::<Figures>(raw).ok()?.newer_usage()
+}
+
 /// Reads an `error` value: an object, or a bare message as some servers send it.
 pub(crate) fn upstream_error(raw: &[u8]) -> Option<UpstreamError> {
     upstream_error_of(&serde_json::from_slice(raw).ok()?)

@@ -211,6 +211,10 @@ impl<W: WriteBlock> Blocks<W> {
             W::delta(index, Aspect::Citation, &citation, out);
             return Ok(());
         }
+        // Words stand without their sources, calls do not without their arguments.
+        if self.held + citation.len() > MAX_HELD / 2 {
+            return Ok(());
+        }
         // No block begins by what it cites: it may have no words.
         block.hold(Aspect::Citation, &citation);
         self.held += citation.len();

@@ -68,6 +68,22 @@ pub(crate) enum Unit {
 }
 
 impl<'a> Citation<'a> {
+    /// Whether anything is known of what is cited.
+    pub(crate) const fn is_known(&self) -> bool {
+        let words = self.title.is_some() || self.quote.is_some();
+        words || self.url.is_some() || self.source.is_some()
+    }
+
+    /// Whether it is of what stands in the request. Only that can be told of an earlier turn: of what
+    /// was found elsewhere an API demands its own proof.
+    pub(crate) const fn is_of_request(&self) -> bool {
+        let source = &self.source;
+        matches!(
+            source,
+            Some(Cited::Document { .. } | Cited::SearchResult { .. })
+        )
+    }
+
     /// The address of what is cited.
     pub(crate) fn link(&self) -> Option<&str> {
         let source = match &self.source {
@@ -157,17 +173,34 @@ pub(crate) fn span(from: Option<u64>, to: Option<u64>) -> Option<Range<usize>> {
     (from <= to).then_some(from..to)
 }
 
-/// Reads a list of citations. They are worth no failure: one that cannot be read is passed over, as is
-/// one of a kind that nobody else has.
+/// Reads what an answer cites. That is worth no failure: what cannot be read is passed over, as is what
+/// nobody else has a form for.
 pub(crate) fn read_list<'a>(
     list: Value<'a, '_>,
-    mut read: impl FnMut(Value<'a, '_>, &mut Vec<Citation<'a>>) -> Result<(), Fault>,
+    mut read: impl FnMut(Value<'a, '_>) -> Result<Option<Citation<'a>>, Fault>,
 ) -> Vec<Citation<'a>> {
     let mut citations = Vec::new();
     let _ = list.each(|value| {
-        let _ = read(value, &mut citations);
+        citations.extend(read(value).ok().flatten());
         Ok(())
     });
+    citations
+}
+
+/// Reads what an earlier answer cited. What is passed over stands there as a citation of which nothing is
+/// known, so that it is told that it is left out.
+pub(crate) fn read_cited<'a>(
+    list: Value<'a, '_>,
+    mut read: impl FnMut(Value<'a, '_>) -> Result<Option<Citation<'a>>, Fault>,
+) -> Vec<Citation<'a>> {
+    let mut citations = Vec::new();
+    let all = list.each(|value| {
+        citations.push(read(value).ok().flatten().unwrap_or_default());
+        Ok(())
+    });
+    if all.is_err() {
+        citations.push(Citation::default());
+    }
     citations
 }
 
@@ -184,9 +217,14 @@ pub(crate) fn cut<'t, 'a>(
     text: &'t str,
     citations: impl Iterator<Item = &'t Citation<'a>>,
 ) -> Vec<Piece<'t, 'a>> {
+    let citations: Vec<_> = citations.collect();
+    if citations.is_empty() {
+        return vec![(text, citations)];
+    }
     let ruler = Ruler::of(text);
     let place = |characters: usize| ruler.bytes(characters).unwrap_or(text.len());
     let mut ranges: Vec<_> = citations
+        .into_iter()
         .map(|citation| match &citation.span {
             Some(span) if span.end > 0 => (place(span.start)..place(span.end), citation),
             _ => (0..text.len(), citation),

@@ -9,7 +9,7 @@ use super::{Citation, Content, Part};
 
 /// Runs of characters of one width that are kept: a bound of memory. A text in which widths change more
 /// often is measured up to there.
-const MAX_RUNS: usize = 1 << 16;
+const MAX_RUNS: usize = 1 << 13;
 
 /// Bytes of citations that wait for their words to be complete, at most.
 const MAX_WAITING: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::canonical::{Citation, Cited, citation_span, read_citations};
+use crate::canonical::{Citation, Cited, citation_span, read_citations, read_cited};
 use crate::wire::{Fault, ListWriter, Object, ObjectWriter, Value};
 
 const URL: &str = "url_citation";
@@ -10,10 +10,12 @@ const FILE: &str = "file_citation";
 
 /// Reads a list of annotations. Ranges are of the text that they stand beside.
 pub(crate) fn read<'a>(list: Value<'a, '_>) -> Vec<Citation<'a>> {
-    read_citations(list, |value, citations| {
-        citations.extend(read_one(value)?);
-        Ok(())
-    })
+    read_citations(list, read_one)
+}
+
+/// Reads those of an earlier answer.
+pub(crate) fn read_earlier<'a>(list: Value<'a, '_>) -> Vec<Citation<'a>> {
+    read_cited(list, read_one)
 }
 
 /// Reads an annotation, if it is one that others know.

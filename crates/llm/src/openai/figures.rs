@@ -16,6 +16,9 @@ pub(super) struct Figures {
     count: Option<u64>,
     prompt: Option<u64>,
     completion: Option<u64>,
+    /// As the Responses API, images and transcriptions have it.
+    input: Option<u64>,
+    output: Option<u64>,
     /// Of both together: all that is told where nothing is written.
     total: Option<u64>,
     /// As DeepSeek has it.
@@ -25,6 +28,8 @@ pub(super) struct Figures {
     /// Those of its details.
     of_prompt: Classes,
     of_completion: Classes,
+    of_input: Classes,
+    of_output: Classes,
 }
 
 /// Parts of a count.
@@ -37,24 +42,60 @@ struct Classes {
     image: Option<u64>,
 }
 
+impl Classes {
+    fn or(self, other: Self) -> Self {
+        Self {
+            cached: self.cached.or(other.cached),
+            cache_write: self.cache_write.or(other.cache_write),
+            reasoning: self.reasoning.or(other.reasoning),
+            audio: self.audio.or(other.audio),
+            image: self.image.or(other.image),
+        }
+    }
+}
+
 impl Figures {
-    /// The usage, if this was an object.
+    /// The usage, if this was an object. Where both names of a count stand, that of chat completions
+    /// counts: some servers write zeros into the other.
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.is_object.then_some(Usage {
-            input: self.prompt.or(match self.completion {
+        let input = (self.prompt.or(self.input), self.of_prompt.or(self.of_input));
+        let output = (
+            self.completion.or(self.output),
+            self.of_completion.or(self.of_output),
+        );
+        self.is_object.then(|| self.of(input, output))
+    }
+
+    /// The same of an API that has the newer names.
+    pub(super) fn newer_usage(&self) -> Option<Usage> {
+        let input = (self.input.or(self.prompt), self.of_input.or(self.of_prompt));
+        let output = (
+            self.output.or(self.completion),
+            self.of_output.or(self.of_completion),
+        );
+        self.is_object.then(|| self.of(input, output))
+    }
+
+    fn of(
+        &self,
+        (input, read): (Option<u64>, Classes),
+        (output, written): (Option<u64>, Classes),
+    ) -> Usage {
+        Usage {
+            input: input.or(match output {
                 None => self.total,
                 Some(_) => None,
             }),
-            cached_input: self.of_prompt.cached.or(self.cache_hit),
-            cache_write: self.of_prompt.cache_write,
+            cached_input: read.cached.or(self.cache_hit),
+            cache_write: read.cache_write,
             cache_write_hour: None,
-            input_audio: self.of_prompt.audio,
-            input_image: self.of_prompt.image,
-            output: self.completion,
-            reasoning: self.of_completion.reasoning,
-            output_audio: self.of_completion.audio,
-            output_image: self.of_completion.image,
-        })
+            input_audio: read.audio,
+            input_image: read.image,
+            output,
+            reasoning: written.reasoning,
+            output_audio: written.audio,
+            output_image: written.image,
+        }
     }
 
     fn take(&mut self, name: Name, value: Self) {
@@ -65,6 +106,10 @@ impl Figures {
             Name::PromptCacheHitTokens => self.cache_hit = value.count,
             Name::PromptTokensDetails => self.of_prompt = value.own,
             Name::CompletionTokensDetails => self.of_completion = value.own,
+            Name::InputTokens => self.input = value.count,
+            Name::OutputTokens => self.output = value.count,
+            Name::InputTokensDetails => self.of_input = value.own,
+            Name::OutputTokensDetails => self.of_output = value.own,
             Name::CachedTokens => self.own.cached = value.count,
             Name::CacheWriteTokens => self.own.cache_write = value.count,
             Name::ReasoningTokens => self.own.reasoning = value.count,
@@ -78,17 +123,18 @@ impl Figures {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Name {
-    /// The latter name is that of images and transcriptions, as it is of the other details.
-    #[serde(alias = "input_tokens")]
     PromptTokens,
-    #[serde(alias = "output_tokens")]
     CompletionTokens,
     TotalTokens,
     PromptCacheHitTokens,
-    #[serde(alias = "input_tokens_details", alias = "input_token_details")]
     PromptTokensDetails,
-    #[serde(alias = "output_tokens_details", alias = "output_token_details")]
     CompletionTokensDetails,
+    InputTokens,
+    OutputTokens,
+    #[serde(alias = "input_token_details")]
+    InputTokensDetails,
+    #[serde(alias = "output_token_details")]
+    OutputTokensDetails,
     CachedTokens,
     CacheWriteTokens,
     ReasoningTokens,

@@ -15,7 +15,7 @@ const ENDS: [&str; 2] = [".completed", ".done"];
 
 /// Reads a `usage` object. Whisper's tells seconds.
 pub(crate) fn usage(raw: &[u8]) -> Option<Usage> {
-    let usage = super::usage(raw)?;
+    let usage = super::newer_usage(raw)?;
     (usage.input.is_some() || usage.output.is_some()).then_some(usage)
 }
 

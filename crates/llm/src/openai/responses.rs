@@ -180,7 +180,7 @@ fn paragraphs<'a>(value: Value<'a, '_>) -> Result<Option<Cow<'a, str>>, Fault> {
 }
 
 fn read_usage(value: Value<'_, '_>) -> Result<Usage, Fault> {
-    super::usage(value.raw().as_bytes()).ok_or_else(|| value.expected("an object"))
+    super::newer_usage(value.raw().as_bytes()).ok_or_else(|| value.expected("an object"))
 }
 
 /// The figures, each of which a client's types require.
@@ -304,6 +304,8 @@ enum Kind<'a> {
 struct Piece<'a> {
     is_refusal: bool,
     text: Cow<'a, str>,
+    /// How many characters of it have been counted, for what it cites.
+    characters: usize,
     /// How probable its tokens were.
     tokens: Vec<Token<'a>>,
     /// Where its words come from, and which characters of it.
@@ -397,14 +399,15 @@ impl<'a> Piece<'a> {
         Self {
             is_refusal,
             text,
+            characters: 0,
             tokens: Vec::new(),
             annotations: Vec::new(),
         }
     }
 
-    /// The characters that a citation is of, of a text that is complete.
+    /// The characters that a citation is of, of a text that is counted and complete.
     fn place(&self, citation: &Citation<'_>) -> Range<usize> {
-        let end = self.text.chars().count();
+        let end = self.characters;
         match &citation.span {
             Some(span) => span.start.min(end)..span.end.min(end),
             None => 0..end,

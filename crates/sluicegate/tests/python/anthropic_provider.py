@@ -270,6 +270,8 @@ def check_block(where: str, block: dict, role: str) -> None:
         demand(isinstance(block["text"], str), f"{where}.text.text: Input should be a string")
         demand(block["text"], "messages: text content blocks must be non-empty")
         demand(block["text"].strip(), "messages: text content blocks must contain non-whitespace")
+        for index, citation in enumerate(block.get("citations") or []):
+            check_citation(f"{where}.text.citations.{index}", citation)
     elif kind in ("image", "document"):
         check_source(f"{where}.{kind}.source", block["source"], kind)
     elif kind == "tool_use":
@@ -287,6 +289,28 @@ def check_block(where: str, block: dict, role: str) -> None:
         )
     elif kind == "redacted_thinking":
         demand(block["data"] == REDACTED, f"{where}: Invalid `data` in `redacted_thinking` block")
+
+
+# What a citation must have beside its type and the words that it cites.
+LOCATIONS = {
+    "char_location": {"document_index", "document_title", "start_char_index", "end_char_index"},
+    "page_location": {"document_index", "document_title", "start_page_number", "end_page_number"},
+    "content_block_location": {
+        *("document_index", "document_title", "start_block_index", "end_block_index"),
+    },
+    "web_search_result_location": {"encrypted_index", "title", "url"},
+    "search_result_location": {
+        *("search_result_index", "source", "title", "start_block_index", "end_block_index"),
+    },
+}
+
+
+def check_citation(where: str, citation: dict) -> None:
+    kind = citation.get("type")
+    demand(kind in LOCATIONS, f"{where}: Input tag '{kind}' does not match")
+    fields(f"{where}.{kind}", citation, LOCATIONS[kind] | {"type", "cited_text"}, {"file_id"})
+    proven = kind != "web_search_result_location" or citation["encrypted_index"].startswith("E")
+    demand(proven, f"{where}: Invalid `encrypted_index` in `web_search_result_location`")
 
 
 def check_source(where: str, source: dict, kind: str) -> None:

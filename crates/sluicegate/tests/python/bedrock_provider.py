@@ -113,9 +113,21 @@ def check_block(where: str, block: dict, role: str, documents: set) -> None:
         demand(DOCUMENT.fullmatch(name), f"the document's name has other characters: {name}")
         demand(name not in documents, f"two documents have the same name: {name}")
         documents.add(name)
+        # Its users report that plain text is cited only where it is not in bytes.
+        cited = block["document"].get("citations", {}).get("enabled")
+        is_text = block["document"].get("format") == "txt"
+        plain = not cited or not is_text or "bytes" not in block["document"]["source"]
+        demand(plain, "The PDF specified was not valid.")
     for kind in ("toolUse", "toolResult"):
         if kind in block:
             demand(NAME.fullmatch(block[kind]["toolUseId"]), f"{kind}.toolUseId: pattern")
+    if "toolResult" in block:
+        for one in block["toolResult"]["content"]:
+            cited = one.get("document", {}).get("citations", {}).get("enabled")
+            demand(not cited, "Citations are not supported in tool result documents")
+    if "citationsContent" in block:
+        demand(role == "assistant", "citationsContent is the assistant's")
+        demand(block["citationsContent"].get("content"), "citationsContent.content is empty")
     if "reasoningContent" in block:
         demand(role == "assistant", "reasoningContent is the assistant's")
         thought = block["reasoningContent"].get("reasoningText")

@@ -1,7 +1,5 @@
 """Every official client is told where the words of an answer come from, whoever says them."""
 
-import base64
-
 import anthropic
 import boto3
 import botocore.config
@@ -56,6 +54,15 @@ def test_chat_completions(client, provider, stream):
     pages = [one["url_citation"] for one in annotations]
     cited = [(text[p["start_index"] : p["end_index"]], p["url"], p["title"]) for p in pages]
     assert (text, cited) == (TEXT, expected(provider, "openai", stream))
+
+
+@pytest.mark.parametrize("provider", [name for name in MODELS if name != "openai"])
+def test_chat_completions_helped(client, provider):
+    """The client's helper puts a stream together, annotations included."""
+    with client.chat.completions.stream(model=MODELS[provider], messages=[ASKED]) as events:
+        message = events.get_final_completion().choices[0].message
+    assert message.content == TEXT
+    assert of_pages(TEXT, message.annotations) == expected(provider, "openai", True)
 
 
 @both
@@ -202,7 +209,8 @@ def test_documents_are_cited_at_bedrock(anthropic_client, mesh):
     ask_of_a_document(anthropic_client, "nova")
     sent = mesh.providers.bedrock.last.body["messages"][0]["content"][0]["document"]
     assert sent["citations"] == {"enabled": True}
-    assert base64.b64decode(sent["source"]["bytes"]) == b"The Dniester is long."
+    # In bytes it could not be cited.
+    assert sent["source"] == {"text": "The Dniester is long."}
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "flash", "command-a", "qwen"])
@@ -212,18 +220,30 @@ def test_documents_cannot_be_cited_elsewhere(anthropic_client, model):
     assert "messages.content.citations" in str(raised.value)
 
 
-def test_what_was_cited_goes_on_to_bedrock(client, mesh):
+@pytest.mark.parametrize("model", ["claude", "nova", "flash", "command-a", "qwen"])
+def test_what_was_cited_is_named_where_it_cannot_be_told_again(client, model):
     """A client sends the answer back as it came."""
     first = client.chat.completions.create(model="nova", messages=[ASKED])
     said = first.choices[0].message.model_dump(exclude_none=True)
+    assert said["annotations"][0]["url_citation"]["url"] == DNIESTER[1]
     messages = [ASKED, said, {"role": "user", "content": "play text"}]
-    client.chat.completions.create(model="nova", messages=messages)
-    content = mesh.providers.bedrock.last.body["messages"][1]["content"]
-    cited = [block["citationsContent"] for block in content if "citationsContent" in block]
-    assert cited[0]["content"] == [{"text": DNIESTER[0]}]
-    assert cited[0]["citations"][0]["location"]["web"]["url"] == DNIESTER[1]
-    raw = client.chat.completions.with_raw_response.create(model="claude", messages=messages)
+    raw = client.chat.completions.with_raw_response.create(model=model, messages=messages)
     assert "citations" in raw.headers["x-sluicegate-dropped"]
+
+
+def test_what_was_cited_of_a_document_goes_on_to_bedrock(anthropic_client, mesh):
+    location = {"type": "char_location", "document_index": 0, "document_title": "rivers"}
+    location |= {"cited_text": "is long", "start_char_index": 13, "end_char_index": 20}
+    said = {"type": "text", "text": "Long.", "citations": [location]}
+    messages = [
+        {"role": "user", "content": "play text"},
+        {"role": "assistant", "content": [said]},
+        {"role": "user", "content": "play text"},
+    ]
+    anthropic_client.messages.create(model="nova", max_tokens=99, messages=messages)
+    (block,) = mesh.providers.bedrock.last.body["messages"][1]["content"]
+    (citation,) = block["citationsContent"]["citations"]
+    assert citation["location"] == {"documentChar": {"documentIndex": 0, "start": 13, "end": 20}}
 
 
 def test_an_openai_client_has_no_annotations_where_nothing_is_cited(client):

@@ -1,6 +1,6 @@
 //! What a block of text cites: of all of the block.
 
-use crate::canonical::{Citation, Cited, Unit, read_citations};
+use crate::canonical::{Citation, Cited, Unit, read_citations, read_cited};
 use crate::wire::{Fault, ListWriter, ObjectWriter, Value};
 
 /// Places in documents: the name of each, of the fields of its beginning and end, and what they count.
@@ -30,10 +30,12 @@ const WEB: &str = "web_search_result_location";
 
 /// Reads the citations of a block.
 pub(super) fn read<'a>(list: Value<'a, '_>) -> Vec<Citation<'a>> {
-    read_citations(list, |value, citations| {
-        citations.extend(read_one(value)?);
-        Ok(())
-    })
+    read_citations(list, read_one)
+}
+
+/// Reads those of a block of an earlier answer.
+pub(super) fn read_earlier<'a>(list: Value<'a, '_>) -> Vec<Citation<'a>> {
+    read_cited(list, read_one)
 }
 
 /// Reads a citation, if it is of a kind that is known.
@@ -81,17 +83,7 @@ pub(super) fn read_one<'a>(value: Value<'a, '_>) -> Result<Option<Citation<'a>>,
 
 /// Whether an answer of this API can have a citation.
 pub(super) fn is_told(citation: &Citation<'_>) -> bool {
-    is_of_request(citation) || citation.link().is_some()
-}
-
-/// Whether a citation is of what stands in the request. Only that can be told of an earlier turn: of
-/// what was found in the Web the API demands its own proof.
-pub(super) const fn is_of_request(citation: &Citation<'_>) -> bool {
-    let source = &citation.source;
-    matches!(
-        source,
-        Some(Cited::Document { .. } | Cited::SearchResult { .. })
-    )
+    citation.is_of_request() || citation.link().is_some()
 }
 
 /// Writes the citations of a block.

@@ -175,8 +175,13 @@ fn block<'a>(value: Value<'a, '_>, place: Place) -> Result<Part<'a>, Fault> {
     let cache = object.take("cache_control", cache)?;
     let mut citations = None;
     let content = match (&*kind, place) {
+        ("text", Place::Assistant) => {
+            citations = object.take("citations", |list| Ok(citations::read_earlier(list)))?;
+            Content::Text(object.require_text("text")?)
+        }
         ("text", _) => {
-            citations = object.take("citations", |list| Ok(citations::read(list)))?;
+            // Only an answer's words come from anywhere.
+            object.ignore(&["citations"]);
             Content::Text(object.require_text("text")?)
         }
         ("image", Place::User | Place::Result) => image(&mut object)?,

@@ -12,7 +12,7 @@ use crate::canonical::{
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
 use super::depth::{Depth, Sampling};
-use super::{citations, write_call, write_reasoning, write_text};
+use super::{write_call, write_reasoning, write_text};
 
 /// What the API takes of media: nothing that was uploaded to another provider.
 const TAKES: Takes = Takes {
@@ -23,7 +23,7 @@ const TAKES: Takes = Takes {
         (MediaKind::Document, Source::Base64 { media_type, .. }) => media_type == "application/pdf",
         (MediaKind::Image | MediaKind::Document, _) => true,
     },
-    citation: citations::is_of_request,
+    citation: |one| one.is_of_request(),
 };
 
 /// Writes the body of a request.
@@ -223,7 +223,7 @@ fn write_parts(list: &mut ListWriter<'_>, parts: &[&Part<'_>]) {
         match &part.content {
             Content::Text(text) | Content::Refusal(text) => list.object(|o| {
                 let cited = part.citations.iter();
-                let cited: Vec<_> = cited.filter(|one| citations::is_of_request(one)).collect();
+                let cited: Vec<_> = cited.filter(|one| one.is_of_request()).collect();
                 write_text(o, text, cited.into_iter());
                 write_cache(o, cache);
             }),

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Citation, Cited, Part, Unit, cut_by_citations, is_link, read_citations};
+use crate::canonical::{
+    Citation, Cited, Part, Unit, cut_by_citations, is_link, read_citations, read_cited,
+};
 use crate::wire::{Fault, ListWriter, Object, ObjectWriter, Value};
 
 /// Places in documents, and what they count.
@@ -14,21 +16,33 @@ const PLACES: [(&str, Unit); 3] = [
 
 /// Reads a block of text with its citations.
 pub(super) fn read_block<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
+    block(value, |list| {
+        read_citations(list, |value| read(value).map(Some))
+    })
+}
+
+/// Reads one of an earlier answer.
+pub(super) fn read_earlier<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
+    block(value, |list| {
+        read_cited(list, |value| read(value).map(Some))
+    })
+}
+
+fn block<'a>(
+    value: Value<'a, '_>,
+    cited: impl FnOnce(Value<'a, '_>) -> Vec<Citation<'a>>,
+) -> Result<Part<'a>, Fault> {
     let mut object = value.object()?;
     let mut text = Cow::Borrowed("");
     object.take("content", |list| {
         list.each(|value| {
-            let more = value.object()?.text("text")?.unwrap_or_default();
-            join(&mut text, more);
+            let mut said = value.object()?;
+            join(&mut text, said.text("text")?.unwrap_or_default());
+            said.finish()?;
             Ok(())
         })
     })?;
-    let citations = object.take("citations", |list| {
-        Ok(read_citations(list, |value, citations| {
-            citations.push(read(value)?);
-            Ok(())
-        }))
-    })?;
+    let citations = object.take("citations", |list| Ok(cited(list)))?;
     object.finish()?;
     Ok(Part {
         citations: citations.unwrap_or_default(),
@@ -112,7 +126,8 @@ fn location<'a>(
 
 /// Writes a text in blocks, each with what it cites.
 pub(super) fn write_cited(list: &mut ListWriter<'_>, text: &str, citations: &[Citation<'_>]) {
-    for (text, cited) in cut_by_citations(text, citations.iter()) {
+    let known = citations.iter().filter(|one| one.is_known());
+    for (text, cited) in cut_by_citations(text, known) {
         match cited.is_empty() {
             true => super::write_text(list, text),
             false => write_block(list, text, &cited),
@@ -120,7 +135,8 @@ pub(super) fn write_cited(list: &mut ListWriter<'_>, text: &str, citations: &[Ci
     }
 }
 
-fn write_block(list: &mut ListWriter<'_>, text: &str, citations: &[&Citation<'_>]) {
+/// Writes a block of text with what it cites.
+pub(super) fn write_block(list: &mut ListWriter<'_>, text: &str, citations: &[&Citation<'_>]) {
     list.object(|o| {
         o.object("citationsContent", |o| {
             o.list("content", |list| list.object(|o| o.value("text", text)));

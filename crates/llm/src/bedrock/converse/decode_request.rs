@@ -154,7 +154,7 @@ fn parts<'a>(content: Value<'a, '_>, place: Place) -> Result<Vec<Part<'a>>, Faul
 
 fn part<'a>(object: &mut Object<'a, '_>, place: Place) -> Result<Part<'a>, Fault> {
     if place == Place::Assistant
-        && let Some(cited) = object.take("citationsContent", citations::read_block)?
+        && let Some(cited) = object.take("citationsContent", citations::read_earlier)?
     {
         return Ok(cited);
     }
@@ -242,12 +242,15 @@ fn medium<'a>(value: Value<'a, '_>, kind: MediaKind) -> Result<Media<'a>, Fault>
         let _ = context;
         return Err(object.fault("context", "cannot be said to models of other APIs"));
     }
-    let cited = object.take("citations", |citations| {
-        let mut object = citations.object()?;
-        let enabled = object.take("enabled", |v| v.boolean())?;
-        object.finish()?;
-        Ok(enabled)
-    })?;
+    let cited = match kind {
+        MediaKind::Document => object.take("citations", |citations| {
+            let mut object = citations.object()?;
+            let enabled = object.take("enabled", |v| v.boolean())?;
+            object.finish()?;
+            Ok(enabled)
+        })?,
+        _ => None,
+    };
     let format = object.take("format", |format| {
         let name = format.text()?;
         media_type_of(kind, &name)

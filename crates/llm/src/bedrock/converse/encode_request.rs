@@ -17,7 +17,7 @@ use crate::canonical::{
 };
 use crate::wire::{Fault, ListWriter, ObjectWriter, object};
 
-use super::citations::write_cited;
+use super::citations::write_block;
 use super::maker::Maker;
 use super::{field_of, format_of, write_cache, write_call, write_reasoning, write_text};
 use extras::Extras;
@@ -31,7 +31,7 @@ const TAKES: Takes = Takes {
         (kind, Source::Text(_)) => kind == MediaKind::Document,
         (_, Source::File(_)) => false,
     },
-    citation: |_| true,
+    citation: |one| one.is_of_request(),
 };
 
 /// Whether a medium may be named by this URL.
@@ -87,13 +87,18 @@ fn refuse(request: &Request<'_>) -> Result<(), Fault> {
     }
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
     parts.try_for_each(|part| match &part.content {
-        Content::ToolResult(result) => refuse_audio(result),
+        Content::ToolResult(result) => refuse_media(result),
         _ => Ok(()),
     })
 }
 
-/// Refuses audio that a tool gives: results hold any other medium.
-fn refuse_audio(result: &ToolResult<'_>) -> Result<(), Fault> {
+/// Refuses audio that a tool gives, and documents that are to be cited: results hold any other medium.
+fn refuse_media(result: &ToolResult<'_>) -> Result<(), Fault> {
+    let is_cited = |part: &Part<'_>| matches!(&part.content, Content::Media(media) if media.cited);
+    if result.parts.iter().any(is_cited) {
+        let message = "cannot be wanted of documents that a tool gives by models at Bedrock";
+        return Err(Fault::new("messages.content.citations", message));
+    }
     let is_audio = |part: &Part<'_>| matches!(&part.content, Content::Media(media) if media.kind == MediaKind::Audio);
     match result.parts.iter().any(is_audio) {
         true => {
@@ -334,7 +339,14 @@ impl Writer {
     fn write_parts(&mut self, list: &mut ListWriter<'_>, parts: &[&Part<'_>]) {
         for part in parts {
             match &part.content {
-                Content::Text(text) => write_cited(list, text, &part.citations),
+                Content::Text(text) => {
+                    let cited = part.citations.iter();
+                    let cited: Vec<_> = cited.filter(|one| one.is_of_request()).collect();
+                    match cited.is_empty() {
+                        true => write_text(list, text),
+                        false => write_block(list, text, &cited),
+                    }
+                }
                 Content::Refusal(text) => write_text(list, text),
                 Content::Media(media) => self.write_media(list, media),
                 Content::ToolCall(call) => write_call(list, &identifier(&call.id), call),
@@ -374,6 +386,8 @@ impl Writer {
                 o.maybe("name", name);
                 o.object("source", |o| match &media.source {
                     Source::Base64 { data, .. } => o.value("bytes", data),
+                    // Only so can it be cited.
+                    Source::Text(text) if media.cited => o.value("text", text),
                     Source::Text(text) => o.value("bytes", base64::encode(text.as_bytes())),
                     Source::Url(uri) | Source::File(uri) => {
                         o.object("s3Location", |o| o.value("uri", uri));

@@ -62,7 +62,7 @@ impl StreamEncoder {
                 choice: 0,
                 part,
                 citation,
-            } => {
+            } if citation.is_known() => {
                 let raw = object(|o| citations::write(o, citation));
                 let added = self.blocks.cite(*part, raw, out);
                 self.bounded(added, out);

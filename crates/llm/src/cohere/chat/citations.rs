@@ -43,29 +43,43 @@ pub(super) fn read<'a>(value: Value<'a, '_>) -> Result<Cites<'a>, Fault> {
 }
 
 /// Reads the citations of a message, and gives them to its parts: so many blocks of content, and then
-/// perhaps what the model plans. They are worth no failure.
+/// perhaps what the model plans. They are worth no failure, and of an earlier answer are known to be left
+/// out where they are.
 pub(super) fn attach<'a>(
     list: Value<'a, '_>,
     parts: &mut [Part<'a>],
     contents: usize,
+    is_earlier: bool,
 ) -> Result<(), Fault> {
     let is_text = |part: &Part<'_>| matches!(part.content, Content::Text(_));
     let first = parts.iter().position(is_text);
-    list.each(|value| {
+    let mut left_out = false;
+    let all = list.each(|value| {
         let Ok(cites) = read(value) else {
+            left_out = true;
             return Ok(());
         };
+        left_out |= cites.citations.is_empty();
         let told = cites.content.and_then(|index| usize::try_from(index).ok());
         let at = match cites.of_plan {
             true => Some(contents),
             false => told.or(first),
         };
         let part = at.and_then(|at| parts.get_mut(at));
-        if let Some(part) = part.filter(|part| is_text(part)) {
-            part.citations.extend(cites.citations);
+        match part.filter(|part| is_text(part)) {
+            Some(part) => part.citations.extend(cites.citations),
+            None => left_out = true,
         }
         Ok(())
-    })
+    });
+    // So that it is told that it is left out.
+    if is_earlier
+        && (left_out || all.is_err())
+        && let Some(part) = parts.first_mut()
+    {
+        part.citations.push(Citation::default());
+    }
+    Ok(())
 }
 
 /// Reads a source. What it holds is the client's own, but these names are usual.

@@ -269,7 +269,7 @@ fn answered<'a>(object: &mut Object<'a, '_>, rest: &mut Rest<'a>) -> Result<Vec<
     let contents = parts.len();
     parts.extend(plan(object)?);
     object.take("citations", |list| {
-        citations::attach(list, &mut parts, contents)
+        citations::attach(list, &mut parts, contents, true)
     })?;
     let calls = object.take("tool_calls", |list| list.list(tool_call))?;
     let calls = calls.into_iter().flatten();

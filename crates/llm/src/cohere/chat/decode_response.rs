@@ -46,7 +46,7 @@ fn answered<'a>(object: &mut Object<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
     let contents = parts.len();
     parts.extend(plan(object)?);
     object.take("citations", |list| {
-        citations::attach(list, &mut parts, contents)
+        citations::attach(list, &mut parts, contents, false)
     })?;
     object.take("tool_calls", |list| {
         list.each(|value| {

@@ -50,12 +50,19 @@ fn write_citations(choice: &Choice<'_>, o: &mut ObjectWriter<'_>) {
             let Content::Text(text) = &part.content else {
                 continue;
             };
+            if part.citations.is_empty() {
+                continue;
+            }
             let ruler = Ruler::of(text);
-            for citation in &part.citations {
+            // What is cited is repeated as long as that is no more than the text.
+            let mut left = text.len();
+            for citation in part.citations.iter().filter(|one| one.is_known()) {
                 let whole = 0..ruler.characters();
                 let range = citation.span.clone().unwrap_or(whole);
                 let [from, to] = [range.start, range.end].map(|at| ruler.bytes(at));
                 let words = from.zip(to).and_then(|(from, to)| text.get(from..to));
+                let words = words.filter(|words| words.len() <= left);
+                left -= words.map_or(0, str::len);
                 list.object(|o| citations::write(o, range, words, number, citation));
             }
         }

@@ -24,6 +24,9 @@ pub(crate) struct StreamEncoder {
     ended: bool,
 }
 
+/// Texts that may still be cited, at most: a bound of memory.
+const MAX_TEXTS: usize = 1 << 12;
+
 /// A part that is open.
 #[derive(Debug, Clone, Copy)]
 struct Part {
@@ -78,7 +81,9 @@ impl StreamEncoder {
                 part,
                 citation,
             } => {
-                if let Some(range) = self.measure.cite(*part, citation) {
+                if citation.is_known()
+                    && let Some(range) = self.measure.cite(*part, citation)
+                {
                     self.write_citation(*part, range, citation, out);
                 }
             }
@@ -127,7 +132,7 @@ impl StreamEncoder {
         let index = *count;
         *count += 1;
         self.parts.push(Part { part, kind, index });
-        if kind == Kind::Text {
+        if kind == Kind::Text && self.texts.len() < MAX_TEXTS {
             self.texts.push((part, index));
         }
         if let Opening::ToolCall { id, name } = opening {

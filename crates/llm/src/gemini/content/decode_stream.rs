@@ -1,20 +1,18 @@
 //! Reading a stream, of which each event is an answer of its own that holds what is new.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-
-use xxhash_rust::xxh3::xxh3_64;
+use std::collections::BTreeMap;
 
 use super::decode_request::take_signature;
 use super::decode_response::{Candidate, Said, block_reason, call_id, calls_for, usage};
 use super::grounding::Grounds;
 use super::{Proof, Proto};
-use crate::canonical::{Citation, Delta, Event, Finish, Measure, Opening};
+use crate::canonical::{Delta, Event, Finish, Opening, SourcesRead};
 use crate::response::UpstreamError;
 use crate::wire::{Fault, Value};
 
-/// Grounds of one choice that are told, at most: a bound of memory.
-const MAX_GROUNDS: usize = 1 << 12;
+/// Choices at most: a bound of memory.
+const MAX_CHOICES: usize = 128;
 
 /// Reads the events of a stream.
 ///
@@ -40,9 +38,7 @@ struct Choice {
     /// It has said something behind the reason to finish, as it does where every event has one.
     went_on: bool,
     /// The texts, of which grounds name ranges.
-    measure: Measure,
-    /// What it has been grounded on so far: it is told again where it grows.
-    grounds: BTreeSet<u64>,
+    sources: SourcesRead,
 }
 
 /// What the open part of a choice is. There is but one, the last of its parts.
@@ -81,6 +77,10 @@ impl StreamDecoder {
             }
         }
         for candidate in candidates {
+            let is_new = !self.choices.contains_key(&candidate.index);
+            if is_new && self.choices.len() >= MAX_CHOICES {
+                return Err(fields.fault("candidates", "are too many"));
+            }
             self.candidate(candidate, emit);
         }
         if let Some(usage) = fields.take("usageMetadata", usage)? {
@@ -217,19 +217,12 @@ impl Choice {
     }
 
     fn cite(&mut self, grounds: Grounds<'_>, emit: &mut dyn FnMut(Event<'_>)) {
-        let known = xxh3_64(format!("{grounds:?}").as_bytes());
-        if self.grounds.len() >= MAX_GROUNDS || !self.grounds.insert(known) {
-            return;
-        }
-        let citation = grounds.citation(0, self.measure.ruler());
-        let whole = self.measure.whole();
-        let range = citation.span.as_ref().unwrap_or(&whole);
-        if let Some((part, span)) = self.measure.part_at(range) {
-            let span = citation.span.as_ref().map(|_| span);
+        let citation = grounds.citation(0, self.sources.measure().ruler());
+        if let Some((part, citation)) = self.sources.cite(citation) {
             emit(Event::Cite {
                 choice: self.index,
                 part,
-                citation: Citation { span, ..citation },
+                citation,
             });
         }
     }
@@ -279,7 +272,7 @@ impl Choice {
         if !text.is_empty() {
             self.turn_to(if thought { Kind::Reasoning } else { Kind::Text }, emit);
             if !thought {
-                self.measure.say(self.last(), &text);
+                self.sources.say(self.last(), &text);
             }
             self.delta(Delta::Text(text), emit);
         }

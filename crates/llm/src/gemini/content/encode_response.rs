@@ -74,7 +74,8 @@ fn grounds_of<'r>(part: &'r Part<'r>, number: usize) -> Vec<Grounds<'r>> {
         let span = citation.span.as_ref().unwrap_or(&whole);
         Grounds::of(citation.clone(), span, number, &ruler)
     };
-    part.citations.iter().map(ground).collect()
+    let known = part.citations.iter().filter(|one| one.is_known());
+    known.map(ground).collect()
 }
 
 /// A part as it is written, if it says anything; the reason to finish if it cannot be written.

@@ -5,13 +5,12 @@
 //! the figures stand in the last event, which is held until the end for that.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::encode_response::{MALFORMED_CALL, finish_reason, identity, usage};
 use super::grounding::{self, Grounds};
 use super::piece::{Piece, arguments};
 use super::{Proof, token};
-use crate::canonical::{Citation, Delta, Event, Measure, Opening, StreamTerms};
+use crate::canonical::{Delta, Event, Opening, SourcesHeld, StreamTerms};
 use crate::gemini::status_name;
 use crate::response::{UpstreamError, Usage};
 use crate::sse;
@@ -39,7 +38,7 @@ pub(crate) struct StreamEncoder {
     /// Choices and why they stopped.
     finished: Vec<(u32, &'static str)>,
     /// Choices, their text, and what it cites: that stands in the last event.
-    grounded: BTreeMap<u32, Grounded>,
+    grounded: BTreeMap<u32, SourcesHeld>,
     usage: Option<Usage>,
     /// Bytes gathered in `open`.
     gathered: usize,
@@ -48,32 +47,11 @@ pub(crate) struct StreamEncoder {
     done: bool,
 }
 
-/// The text of a choice, and which of its characters cite what.
-#[derive(Debug, Default)]
-struct Grounded {
-    measure: Measure,
-    citations: Vec<(Range<usize>, Citation<'static>)>,
-}
-
-impl Grounded {
-    fn cite(&mut self, part: u32, citation: &Citation<'_>) {
-        if let Some(range) = self.measure.cite(part, citation) {
-            self.citations.push((range, citation.clone().into_owned()));
-        }
-    }
-
-    fn close(&mut self, part: u32) {
-        let due = self.measure.close(part);
-        self.citations.extend(due);
-    }
-
-    /// The same in bytes of all of the text.
-    fn grounds(self) -> Vec<Grounds<'static>> {
-        let ruler = self.measure.ruler();
-        let citations = self.citations.into_iter();
-        let ground = |(range, citation)| Grounds::of(citation, &range, 0, ruler);
-        citations.map(ground).collect()
-    }
+/// What a choice cites, in bytes of all of its text.
+fn grounds_of(sources: SourcesHeld) -> Vec<Grounds<'static>> {
+    let (measure, citations) = sources.into_parts();
+    let ground = |(range, citation)| Grounds::of(citation, &range, 0, measure.ruler());
+    citations.into_iter().map(ground).collect()
 }
 
 /// A part that is not complete.
@@ -166,12 +144,10 @@ impl StreamEncoder {
                 part,
                 citation,
             } => {
-                self.gathered += citation.size();
-                self.grounded
-                    .entry(*choice)
-                    .or_default()
-                    .cite(*part, citation);
-                self.bound(out);
+                let sources = self.grounded.entry(*choice).or_default();
+                if citation.is_known() {
+                    sources.cite(*part, citation);
+                }
             }
             Event::Close { choice, part } => {
                 if let Some(grounded) = self.grounded.get_mut(choice) {
@@ -236,7 +212,7 @@ impl StreamEncoder {
             (_, Delta::Text(text)) if text.is_empty() => {}
             (Kind::Text, Delta::Text(text)) => {
                 let grounded = self.grounded.entry(choice).or_default();
-                grounded.measure.say(part, text);
+                grounded.say(part, text);
                 return self.say(choice, &Piece::Text(text.as_ref().into()), out);
             }
             (Kind::Thought { told, .. }, Delta::Text(text)) => {
@@ -323,7 +299,7 @@ impl StreamEncoder {
             if !finished.is_empty() {
                 o.list("candidates", |l| {
                     for (choice, reason) in finished {
-                        let grounds = grounded.remove(&choice).unwrap_or_default().grounds();
+                        let grounds = grounds_of(grounded.remove(&choice).unwrap_or_default());
                         l.object(|o| last_of(o, choice, reason, &grounds));
                     }
                 });

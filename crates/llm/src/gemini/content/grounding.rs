@@ -8,6 +8,9 @@ use super::decode_response::Said;
 use crate::canonical::{Citation, Ruler, citation_span, is_link};
 use crate::wire::{Fault, ObjectWriter, Value};
 
+/// Bytes of sources that are read at most, each as often as it is named: a bound of memory.
+const MAX_BYTES: usize = 1 << 20;
+
 /// A citation before its range, in bytes of the answer, is one of characters.
 #[derive(Debug)]
 pub(super) struct Grounds<'a> {
@@ -87,29 +90,43 @@ fn grounding<'a>(value: Value<'a, '_>) -> Result<Vec<Grounds<'a>>, Fault> {
     let chunks = metadata.take("groundingChunks", |list| list.list(chunk))?;
     let chunks = chunks.unwrap_or_default();
     let mut all = Vec::new();
-    metadata.take("groundingSupports", |list| {
+    let mut size = 0;
+    let supports = metadata.take("groundingSupports", |list| {
         list.each(|value| {
             let mut support = Proto::read(value)?;
             let (bytes, part) = support.take("segment", segment)?.unwrap_or_default();
             support.take("groundingChunkIndices", |list| {
                 list.each(|index| {
                     let index = usize::try_from(index.count()?).unwrap_or(usize::MAX);
-                    all.extend(chunks.get(index).map(|citation| Grounds {
+                    let source = chunks.get(index).and_then(Option::as_ref);
+                    let Some(citation) = source.filter(|_| size <= MAX_BYTES) else {
+                        return Ok(());
+                    };
+                    size += citation.size();
+                    all.push(Grounds {
                         bytes: bytes.clone(),
                         part,
                         citation: citation.clone(),
-                    }));
+                    });
                     Ok(())
                 })
             })?;
             Ok(())
         })
     })?;
+    // An answer that does not tell which of its words are grounded is grounded as a whole.
+    if supports.is_none() {
+        all.extend(chunks.into_iter().flatten().map(|citation| Grounds {
+            bytes: None,
+            part: 0,
+            citation,
+        }));
+    }
     Ok(all)
 }
 
 /// Reads a source: of the Web, of a store of documents, or a place on a map.
-fn chunk<'a>(value: Value<'a, '_>) -> Result<Citation<'a>, Fault> {
+fn chunk<'a>(value: Value<'a, '_>) -> Result<Option<Citation<'a>>, Fault> {
     let mut chunk = Proto::read(value)?;
     for kind in ["web", "retrievedContext", "maps"] {
         let source = chunk.take(kind, |value| {
@@ -121,11 +138,11 @@ fn chunk<'a>(value: Value<'a, '_>) -> Result<Citation<'a>, Fault> {
                 ..Citation::default()
             })
         })?;
-        if let Some(source) = source {
+        if source.is_some() {
             return Ok(source);
         }
     }
-    Ok(Citation::default())
+    Ok(None)
 }
 
 /// The bytes of a segment, and the part that they are of.

@@ -286,7 +286,7 @@ fn answered<'a>(
     if let Some(refusal) = object.text("refusal")? {
         parts.push(Part::new(Content::Refusal(refusal)));
     }
-    let citations = object.take("annotations", |list| Ok(citations::read(list)))?;
+    let citations = object.take("annotations", |list| Ok(citations::read_earlier(list)))?;
     attach_citations(&mut parts, citations.unwrap_or_default());
     let calls = object.take("tool_calls", |list| {
         list.list(|value| tool_call(value, rest))

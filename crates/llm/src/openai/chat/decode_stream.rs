@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::decode_request::reasoning;
 use super::decode_response::{finish_of, tokens};
 use super::parts::{Rest, answer, google_signature};
-use crate::canonical::{Citation, Content, Delta, Event, Measure, Opening, Reasoning};
+use crate::canonical::{Citation, Content, Delta, Event, Opening, Reasoning, SourcesRead};
 use crate::openai::{self, citations};
 use crate::wire::{Fault, Object, Value};
 
@@ -138,7 +138,7 @@ struct Choice {
     calls: Vec<Call>,
     finished: bool,
     /// The texts, of which annotations name ranges.
-    measure: Measure,
+    sources: SourcesRead,
 }
 
 #[derive(Debug)]
@@ -242,19 +242,20 @@ impl Choice {
     }
 
     /// Tells of the sources of ranges of the text.
-    fn cite(&self, citations: Vec<Citation<'_>>, emit: Emit<'_>) {
+    fn cite(&mut self, citations: Vec<Citation<'_>>, emit: Emit<'_>) {
         for citation in citations {
-            let whole = self.measure.whole();
-            let range = citation.span.as_ref().unwrap_or(&whole);
-            if let Some((part, span)) = self.measure.part_at(range) {
-                let span = citation.span.as_ref().map(|_| span);
-                emit(Event::Cite {
-                    choice: self.index,
-                    part,
-                    citation: Citation { span, ..citation },
-                });
+            if let Some((part, citation)) = self.sources.cite(citation) {
+                self.emit_cite(part, citation, emit);
             }
         }
+    }
+
+    fn emit_cite(&self, part: u32, citation: Citation<'_>, emit: Emit<'_>) {
+        emit(Event::Cite {
+            choice: self.index,
+            part,
+            citation,
+        });
     }
 
     fn thought(&mut self, thought: Reasoning<'_>, emit: Emit<'_>) {
@@ -296,7 +297,7 @@ impl Choice {
             }
         };
         if let (Kind::Text, Delta::Text(text)) = (kind, &delta) {
-            self.measure.say(part, text);
+            self.sources.say(part, text);
         }
         emit(Event::Delta {
             choice: self.index,
@@ -421,7 +422,12 @@ impl Choice {
     }
 
     fn close_text(&mut self, emit: Emit<'_>) {
-        if let Some((_, part)) = self.text.take() {
+        if let Some((kind, part)) = self.text.take() {
+            if kind == Kind::Text {
+                for (part, citation) in self.sources.settle() {
+                    self.emit_cite(part, citation, emit);
+                }
+            }
             emit(Event::Close {
                 choice: self.index,
                 part,

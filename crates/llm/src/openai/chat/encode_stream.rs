@@ -1,13 +1,14 @@
 //! To the chunks of a chat completion.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::encode_response::{
     finish_name, write_detail, write_signature, write_tokens, write_usage,
 };
 use crate::Client;
-use crate::canonical::{Citation, Delta, Event, Measure, Opening, Reasoning, StreamTerms, Token};
+use crate::canonical::{
+    Citation, Delta, Event, Opening, Reasoning, SourcesHeld, StreamTerms, Token,
+};
 use crate::error::{ApiError, ErrorKind};
 use crate::openai::{END_OF_STREAM, citations, error_body};
 use crate::response::{UpstreamError, Usage};
@@ -37,7 +38,7 @@ struct Choice {
     /// The parts that are thoughts: their place here is their number.
     thoughts: Vec<u32>,
     /// The text, of which annotations name ranges.
-    measure: Measure,
+    sources: SourcesHeld,
 }
 
 /// A call.
@@ -122,7 +123,7 @@ impl StreamEncoder {
                 delta,
             } => self.delta(*choice, *part, delta, out),
             Event::Close { choice, part } => {
-                self.cite_waiting(*choice, *part, out);
+                self.close_source(*choice, *part);
                 self.close(*choice, *part, out);
             }
             Event::Cite {
@@ -133,6 +134,7 @@ impl StreamEncoder {
             Event::Tokens { choice, tokens } => self.tokens(*choice, tokens, out),
             Event::Finish { choice, finish } => {
                 self.begin(*choice, out);
+                self.write_sources(*choice, out);
                 let reason = Some(finish_name(finish));
                 self.write(*choice, reason, |_| {}, out);
             }
@@ -225,7 +227,7 @@ impl StreamEncoder {
                 let is_refusal = choice.refusals.contains(&part);
                 let field = if is_refusal { "refusal" } else { "content" };
                 if !is_refusal {
-                    choice.measure.say(part, text);
+                    choice.sources.say(part, text);
                 }
                 self.write(index, None, |o| o.value(field, text), out);
             }
@@ -257,33 +259,35 @@ impl StreamEncoder {
 
     fn cite(&mut self, index: u32, part: u32, citation: &Citation<'_>, out: &mut Vec<u8>) {
         let at = self.begin(index, out);
-        let choice = self.choices.get_mut(at);
-        if let Some(range) = choice.and_then(|one| one.measure.cite(part, citation)) {
-            self.write_citation(index, range, citation, out);
+        if let Some(choice) = self.choices.get_mut(at)
+            && citation.link().is_some()
+        {
+            choice.sources.cite(part, citation);
         }
     }
 
-    /// Writes what a part cites as a whole, which is complete now.
-    fn cite_waiting(&mut self, index: u32, part: u32, out: &mut Vec<u8>) {
+    fn close_source(&mut self, index: u32, part: u32) {
+        let mut choices = self.choices.iter_mut();
+        if let Some(choice) = choices.find(|one| one.index == index) {
+            choice.sources.close(part);
+        }
+    }
+
+    /// Writes all that a choice cites in one chunk: OpenAI's clients cannot join several.
+    fn write_sources(&mut self, index: u32, out: &mut Vec<u8>) {
         let mut choices = self.choices.iter_mut();
         let choice = choices.find(|one| one.index == index);
-        let due = choice.map(|one| one.measure.close(part));
-        for (range, citation) in due.unwrap_or_default() {
-            self.write_citation(index, range, &citation, out);
+        let sources = choice.map(|one| std::mem::take(&mut one.sources));
+        let (_, cited) = sources.unwrap_or_default().into_parts();
+        if cited.is_empty() {
+            return;
         }
-    }
-
-    fn write_citation(
-        &self,
-        index: u32,
-        range: Range<usize>,
-        citation: &Citation<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        if citation.link().is_some() {
-            let one = |list: &mut ListWriter<'_>| citations::write_nested(list, range, citation);
-            self.write(index, None, |o| o.list("annotations", one), out);
-        }
+        let all = |list: &mut ListWriter<'_>| {
+            for (range, citation) in cited {
+                citations::write_nested(list, range, &citation);
+            }
+        };
+        self.write(index, None, |o| o.list("annotations", all), out);
     }
 
     /// A thought goes on. The proof that may follow is of its text, so they come back together.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::{Proof, add_reasoning, paragraphs};
 use crate::canonical::{
-    Content, Effort, Format, Given, Media, MediaKind, Message, Part, Request, Role, Source,
-    Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    Citation, Content, Effort, Format, Given, Media, MediaKind, Message, Part, Request, Role,
+    Source, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use crate::openai::{cache, citations};
 use crate::wire::{Fault, Object, Value};
@@ -244,24 +244,28 @@ fn contents<'a>(value: Value<'a, '_>) -> Result<Vec<Part<'a>>, Fault> {
 fn part<'a>(value: Value<'a, '_>) -> Result<Part<'a>, Fault> {
     let mut fields = value.object()?;
     let cache = fields.take("prompt_cache_breakpoint", cache::breakpoint)?;
-    // Of the text of an answer.
-    let citations = fields.take("annotations", |list| Ok(citations::read(list)))?;
-    let content = content(&mut fields)?;
+    let mut citations = Vec::new();
+    let content = content(&mut fields, &mut citations)?;
     fields.finish()?;
     Ok(Part {
         content,
         cache,
-        citations: citations.unwrap_or_default(),
+        citations,
     })
 }
 
-fn content<'a>(fields: &mut Object<'a, '_>) -> Result<Content<'a>, Fault> {
+fn content<'a>(
+    fields: &mut Object<'a, '_>,
+    citations: &mut Vec<Citation<'a>>,
+) -> Result<Content<'a>, Fault> {
     let kind = fields.require_text("type")?;
     let content = match kind.as_ref() {
         "input_text" => Content::Text(fields.require_text("text")?),
         "output_text" => {
             // What is known of an answer's text besides; the model did not see it either.
             fields.ignore(&["logprobs"]);
+            let read = |list: Value<'a, '_>| Ok(citations::read_earlier(list));
+            *citations = fields.take("annotations", read)?.unwrap_or_default();
             Content::Text(fields.require_text("text")?)
         }
         "refusal" => Content::Refusal(fields.require_text("refusal")?),

@@ -66,6 +66,10 @@ fn add<'r>(items: &mut Vec<Item<'r>>, id: &str, number: u32, part: &'r Part<'r>)
 /// A text, with those of its citations that this API has.
 fn words<'r>(text: &'r str, citations: &'r [Citation<'r>]) -> Piece<'r> {
     let mut piece = Piece::new(false, text.into());
+    if citations.is_empty() {
+        return piece;
+    }
+    piece.characters = text.chars().count();
     for citation in citations.iter().filter(|one| has_annotation(one)) {
         let range = piece.place(citation);
         piece.annotations.push((range, citation.clone()));

@@ -469,6 +469,7 @@ impl Open {
             (Kind::Message(pieces), Delta::Text(text)) => {
                 if let Some(piece) = pieces.get_mut(self.piece) {
                     piece.text.to_mut().push_str(text);
+                    piece.characters += text.chars().count();
                     let tokens = (!piece.is_refusal).then_some(&[][..]);
                     self.write_words(id, tokens, text, sequence, out);
                 }

@@ -80,7 +80,7 @@ fn items_become_messages_and_back() {
             {"role": "assistant", "content": "hello"},
             {"type": "message", "id": "msg_x", "status": "completed", "role": "assistant",
                 "phase": "final_answer", "content": [
-                {"type": "output_text", "text": "well", "annotations": [{"type": "url_citation"}],
+                {"type": "output_text", "text": "well", "annotations": [],
                     "logprobs": []},
                 {"type": "refusal", "refusal": "no"}]},
         ]),

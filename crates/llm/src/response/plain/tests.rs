@@ -110,6 +110,16 @@ fn tokens_of_each_kind_are_read() {
         ..Usage::default()
     };
     assert_eq!(chat.usage, Some(usage));
+    // Some servers write zeros for the names of another API.
+    let both = plain(
+        r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"input_tokens":0,
+            "output_tokens":0,"prompt_tokens_details":{"cached_tokens":4},"input_tokens_details":null}}"#,
+    );
+    let usage = both.usage.unwrap();
+    assert_eq!(
+        (usage.input, usage.cached_input, usage.output),
+        (Some(5), Some(4), Some(7))
+    );
     // As images and transcriptions have it.
     let image = plain(
         r#"{"created":1,"data":[],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,

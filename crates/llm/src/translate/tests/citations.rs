@@ -172,31 +172,91 @@ fn documents_are_refused_where_none_can_be_cited() {
 }
 
 #[test]
-fn what_the_web_said_is_told_again_where_that_needs_no_proof() {
-    let mut turns = chat_answer()["choices"][0]["message"].clone();
-    turns["content"] = json!("Köln");
-    turns["annotations"][0]["url_citation"]["start_index"] = json!(0);
-    turns["annotations"][0]["url_citation"]["end_index"] = json!(4);
-    turns["annotations"].as_array_mut().unwrap().truncate(1);
-    let body = json!({"model": "m", "max_tokens": 9, "messages": [
-        {"role": "user", "content": "a"}, turns, {"role": "user", "content": "b"}]});
-    let (sent, dropped) = request(CHAT, Dialect::Bedrock, &body);
-    let cited = &sent["messages"][1]["content"][0]["citationsContent"];
-    assert_eq!(
-        cited["citations"][0]["location"]["web"]["domain"],
-        "example.org"
+fn what_earlier_answers_cited_is_never_lost_in_silence() {
+    let turns = |said: Value| {
+        json!({"model": "m", "max_tokens": 9, "messages": [
+            {"role": "user", "content": "a"}, said, {"role": "user", "content": "b"}]})
+    };
+    let page = chat_answer()["choices"][0]["message"].clone();
+    let unknown = json!({"role": "assistant", "content": "a", "annotations": [{"type": "new"}]});
+    let none = json!({"role": "assistant", "content": "a", "annotations": []});
+    for dialect in [
+        Dialect::Anthropic,
+        Dialect::Bedrock,
+        Dialect::Cohere,
+        Dialect::Ollama,
+    ] {
+        for said in [&page, &unknown] {
+            let (_, dropped) = request(CHAT, dialect, &turns(said.clone()));
+            assert_eq!(dropped, ["citations"], "{dialect:?}: {said}");
+        }
+        let (_, dropped) = request(CHAT, dialect, &turns(none.clone()));
+        assert_eq!(dropped, [""; 0]);
+    }
+    for cites in [
+        json!({"start": 0, "end": 1}),
+        json!("?"),
+        json!({"sources": [7]}),
+    ] {
+        let said = json!({"role": "assistant", "content": "a", "citations": [cites]});
+        let (_, dropped) = request(COHERE, Dialect::OpenAi, &turns(said.clone()));
+        assert!(dropped.contains(&"citations".to_owned()), "{said}");
+    }
+}
+
+#[test]
+fn sources_that_are_named_without_end_are_bounded() {
+    let title = format!("\n{}", "a".repeat(100_000));
+    let supports = json!([{"segment": {"endIndex": 1}, "groundingChunkIndices": vec![0; 60_000]}]);
+    let body = json!({"responseId": "a1", "candidates": [{"finishReason": "STOP",
+        "content": {"parts": [{"text": "abc"}]}, "groundingMetadata": {
+            "groundingChunks": [{"web": {"uri": "https://a.example", "title": title}}],
+            "groundingSupports": supports}}]});
+    let said = answer(CHAT, Dialect::Gemini, &body);
+    let annotations = said["choices"][0]["message"]["annotations"]
+        .as_array()
+        .unwrap();
+    assert!(
+        (1..100).contains(&annotations.len()),
+        "{}",
+        annotations.len()
     );
-    assert_eq!(dropped, [""; 0]);
-    let (sent, dropped) = request(CHAT, Dialect::Anthropic, &body);
-    assert_eq!(
-        sent["messages"][1]["content"],
-        json!([{"type": "text", "text": "Köln"}])
-    );
-    assert_eq!(dropped, ["citations"]);
-    let mut none = body;
-    none["messages"][1]["annotations"] = json!([]);
-    let (_, dropped) = request(CHAT, Dialect::Anthropic, &none);
-    assert_eq!(dropped, [""; 0]);
+}
+
+#[test]
+fn what_is_cited_by_many_is_not_repeated_for_each() {
+    let page = json!({"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 9_999_999,
+        "title": "a", "url": "https://a.example"}});
+    let body = json!({"id": "a1", "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message":
+        {"role": "assistant", "content": "a".repeat(10_000), "annotations": vec![page; 1000]}}]});
+    let said = answer(COHERE, Dialect::OpenAi, &body).to_string();
+    assert!(said.len() < 400_000, "{}", said.len());
+}
+
+#[test]
+fn sources_that_come_before_their_words_wait_for_them() {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!(
+            "data: {}\n\n",
+            json!({"id": "a1", "model": "m", "choices": [choice]})
+        )
+    };
+    let page = json!([{"type": "url_citation", "url_citation":
+        {"start_index": 0, "end_index": 4, "title": "a", "url": "https://a.example"}}]);
+    let events = [
+        chunk(json!({"role": "assistant", "content": ""}), Value::Null),
+        chunk(json!({"annotations": page}), Value::Null),
+        chunk(json!({"content": "Kö"}), Value::Null),
+        chunk(json!({"annotations": page}), Value::Null),
+        chunk(json!({"content": "ln"}), Value::Null),
+        chunk(json!({}), json!("stop")),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat();
+    let (told, _) = stream(COHERE, Dialect::OpenAi, &events, 13);
+    assert_eq!(told.matches("citation-start").count(), 2, "{told}");
+    assert!(told.contains(r#""start":0,"end":4"#), "{told}");
 }
 
 #[test]

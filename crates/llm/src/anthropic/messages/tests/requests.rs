@@ -127,7 +127,7 @@ fn short_forms_are_read() {
         "messages": [
             {"role": "user", "content": "Hi"},
             {"role": "assistant", "content": [
-                {"type": "text", "text": "Ho", "citations": [{"type": "char_location"}]},
+                {"type": "text", "text": "Ho", "citations": []},
                 {"type": "tool_use", "id": "a", "name": "look", "input": {},
                  "caller": {"type": "direct"}},
             ]},
