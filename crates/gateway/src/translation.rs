@@ -253,6 +253,14 @@ pub(crate) fn fit_head(head: &mut Parts, content_type: &'static str) {
 
 /// Adds what clients of `client` read of their limits, as far as the answer tells it.
 pub(crate) fn tell_limits(client: Dialect, head: &mut Parts) {
+    // Most answers have none, and each look costs something.
+    if !head
+        .headers
+        .keys()
+        .any(|name| llm::limits::is_told_by(name.as_str()))
+    {
+        return;
+    }
     let value = |name: &str| head.headers.get(name)?.to_str().ok();
     let told = llm::limits::headers_for(client, value, now());
     for (name, value) in told {

@@ -7,10 +7,12 @@
 //!
 //! UTF-8 is checked apart from it ([`Utf8`]), once a piece, since that is fastest in bulk.
 
+mod escape;
 mod quoted;
 mod run;
 mod utf8;
 
+pub(crate) use escape::append_string;
 pub(crate) use quoted::any_quoted;
 use run::{plain, skim, unescape};
 pub(crate) use utf8::Utf8;

@@ -62,6 +62,12 @@ const ANTHROPIC_OUTPUT: Names = [
 /// Where servers tell the id by which they know a request.
 const IDS: [&str; 3] = ["request-id", "x-request-id", "x-amzn-requestid"];
 
+/// Whether a header may say something of limits or be an id: [`headers_for`] then has something to say.
+#[must_use]
+pub fn is_told_by(name: &str) -> bool {
+    name.contains("ratelimit") || IDS.contains(&name)
+}
+
 /// The headers that an answer of another dialect needs besides its own, for clients of `client`: names
 /// in lower case, and values of visible ASCII. `header` finds the value of one that the answer has;
 /// `now` is in seconds since the Unix epoch.

@@ -7,6 +7,7 @@
 //! of fields included, since the model reads them. And a fault names the field as the client would.
 
 mod read;
+mod split;
 mod write;
 
 #[cfg(test)]

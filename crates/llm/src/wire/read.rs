@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::split::{Splitter, plain};
 use crate::error::{ApiError, ErrorKind};
 
 /// Why a value is not what it should be.
@@ -191,6 +192,9 @@ impl<'a, 'p> Value<'a, 'p> {
     /// escape and no text can hold, becomes U+FFFD: a client or an engine that cuts text in the middle
     /// of a character is served nevertheless, as it is where its bytes are passed on.
     pub(crate) fn text(self) -> Result<Cow<'a, str>, Fault> {
+        if let Some(text) = plain(self.raw) {
+            return Ok(Cow::Borrowed(text));
+        }
         let text = self.parse::<Text<'a>>("a string").map(|text| text.0);
         text.or_else(|fault| {
             let whole = serde_json::from_str(self.raw).ok();
@@ -240,12 +244,33 @@ impl<'a, 'p> Value<'a, 'p> {
 
     /// The fields of an object. Of a repeated field the last counts.
     pub(crate) fn object(self) -> Result<Object<'a, 'p>, Fault> {
-        let fields: Fields<'a> = self.parse("an object")?;
+        if !self.is_object() {
+            return Err(self.expected("an object"));
+        }
+        let mut fields = SmallVec::new();
+        let mut splitter = Splitter::new(self.raw);
+        while let (Some(name), Some(value)) = (splitter.next(), splitter.next()) {
+            if fields.len() >= MAX_FIELDS {
+                let message = format!("cannot be read: more than {MAX_FIELDS} fields");
+                return Err(self.fault(message));
+            }
+            fields.push((self.name(name)?, value));
+        }
         Ok(Object {
-            fields: fields.0,
+            fields,
             path: self.path,
             unknown: self.unknown,
         })
+    }
+
+    /// The name of a field.
+    fn name(self, raw: &'a str) -> Result<Cow<'a, str>, Fault> {
+        if let Some(name) = plain(raw) {
+            return Ok(Cow::Borrowed(name));
+        }
+        let name: Result<Text<'a>, _> = serde_json::from_str(raw);
+        name.map(|name| name.0)
+            .map_err(|error| self.fault(format!("cannot be read: {error}")))
     }
 
     /// Reads each item of a list.
@@ -253,14 +278,24 @@ impl<'a, 'p> Value<'a, 'p> {
         self,
         mut read: impl FnMut(Value<'a, '_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let items: Items<'a> = self.parse("a list")?;
-        items.0.iter().enumerate().try_for_each(|(index, raw)| {
+        if !self.is_list() {
+            return Err(self.expected("a list"));
+        }
+        let mut splitter = Splitter::new(self.raw);
+        let mut index = 0;
+        while let Some(raw) = splitter.next() {
+            if index >= MAX_ITEMS {
+                let message = format!("cannot be read: more than {MAX_ITEMS} items");
+                return Err(self.fault(message));
+            }
             read(Value {
-                raw: raw.get(),
+                raw,
                 path: Path::Index(&self.path, index),
                 unknown: self.unknown,
-            })
-        })
+            })?;
+            index += 1;
+        }
+        Ok(())
     }
 
     /// The items of a list.
@@ -289,7 +324,7 @@ fn whole(number: f64) -> Option<i64> {
 /// The fields of an object, of which some have been taken.
 #[derive(Debug)]
 pub(crate) struct Object<'a, 'p> {
-    fields: SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>,
+    fields: SmallVec<[(Cow<'a, str>, &'a str); 8]>,
     path: Path<'p>,
     unknown: Unknown,
 }
@@ -300,7 +335,7 @@ impl<'a, 'p> Object<'a, 'p> {
         Fault::new(Path::Field(&self.path, name), message)
     }
 
-    fn remove(&mut self, name: &str) -> Option<&'a RawValue> {
+    fn remove(&mut self, name: &str) -> Option<&'a str> {
         let mut found = None;
         self.fields.retain(|(key, raw)| {
             let this = key == name;
@@ -316,20 +351,18 @@ impl<'a, 'p> Object<'a, 'p> {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.fields
             .iter()
-            .any(|(key, raw)| key == name && raw.get() != "null")
+            .any(|(key, raw)| key == name && *raw != "null")
     }
 
     /// A field as it is written, without taking it.
     pub(crate) fn peek(&self, name: &str) -> Option<&'a str> {
         let mut fields = self.fields.iter();
-        fields
-            .find(|(key, _)| key == name)
-            .map(|(_, raw)| raw.get())
+        fields.find(|(key, _)| key == name).map(|(_, raw)| *raw)
     }
 
     /// The names of the fields that are not `null` and have not been taken.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Cow<'a, str>> {
-        let fields = self.fields.iter().filter(|(_, raw)| raw.get() != "null");
+        let fields = self.fields.iter().filter(|(_, raw)| *raw != "null");
         fields.map(|(key, _)| key)
     }
 
@@ -339,10 +372,10 @@ impl<'a, 'p> Object<'a, 'p> {
         name: &str,
         read: impl FnOnce(Value<'a, '_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let raw = self.remove(name).filter(|raw| raw.get() != "null");
+        let raw = self.remove(name).filter(|raw| *raw != "null");
         raw.map(|raw| {
             read(Value {
-                raw: raw.get(),
+                raw,
                 path: Path::Field(&self.path, name),
                 unknown: self.unknown,
             })
@@ -372,9 +405,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// Takes a field as it is written.
     pub(crate) fn opaque(&mut self, name: &str) -> Option<&'a str> {
-        self.remove(name)
-            .map(RawValue::get)
-            .filter(|raw| *raw != "null")
+        self.remove(name).filter(|raw| *raw != "null")
     }
 
     /// Takes fields that say nothing that must be carried over.
@@ -389,8 +420,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// What nobody has taken, whatever it is.
     pub(crate) fn all(self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
-        let fields = self.fields.into_iter();
-        fields.map(|(key, raw)| (key, raw.get()))
+        self.fields.into_iter()
     }
 
     /// Refuses what nobody has taken, unless it stands in an answer.
@@ -447,58 +477,4 @@ fn whole_characters(Halves(mut bytes): Halves) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-struct Fields<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 8]>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Gather;
-        impl<'de> Visitor<'de> for Gather {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut fields = SmallVec::new();
-                while let Some((name, value)) = map.next_entry::<Text<'de>, &RawValue>()? {
-                    if fields.len() >= MAX_FIELDS {
-                        return Err(M::Error::custom(format!("more than {MAX_FIELDS} fields")));
-                    }
-                    fields.push((name.0, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Gather)
-    }
-}
-
-struct Items<'a>(SmallVec<[&'a RawValue; 8]>);
-
-impl<'de> Deserialize<'de> for Items<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Gather;
-        impl<'de> Visitor<'de> for Gather {
-            type Value = Items<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
-                let mut items = SmallVec::new();
-                while let Some(item) = list.next_element::<&RawValue>()? {
-                    if items.len() >= MAX_ITEMS {
-                        return Err(S::Error::custom(format!("more than {MAX_ITEMS} items")));
-                    }
-                    items.push(item);
-                }
-                Ok(Items(items))
-            }
-        }
-        deserializer.deserialize_seq(Gather)
-    }
 }

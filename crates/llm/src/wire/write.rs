@@ -1,6 +1,103 @@
 //! Writing.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::json::append_string;
+
+/// What can be written as a value.
+pub(crate) trait Written {
+    /// Appends it as JSON.
+    fn append(&self, out: &mut Vec<u8>);
+}
+
+impl Written for str {
+    fn append(&self, out: &mut Vec<u8>) {
+        append_string(self, out);
+    }
+}
+
+impl Written for String {
+    fn append(&self, out: &mut Vec<u8>) {
+        append_string(self, out);
+    }
+}
+
+impl Written for Cow<'_, str> {
+    fn append(&self, out: &mut Vec<u8>) {
+        append_string(self, out);
+    }
+}
+
+impl Written for fmt::Arguments<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        match self.as_str() {
+            Some(text) => append_string(text, out),
+            None => append_string(&self.to_string(), out),
+        }
+    }
+}
+
+impl Written for bool {
+    fn append(&self, out: &mut Vec<u8>) {
+        let text = if *self { "true" } else { "false" };
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+macro_rules! numbers {
+    ($($kind:ty),*) => {$(
+        impl Written for $kind {
+            /// What JSON does not know as a number is `null`.
+            fn append(&self, out: &mut Vec<u8>) {
+                // A vector takes all.
+                let written = serde_json::to_writer(out, self);
+                debug_assert!(written.is_ok(), "{written:?}");
+            }
+        }
+    )*};
+}
+
+numbers!(u8, u16, u32, u64, usize, i32, i64, f32, f64);
+
+impl<T: Written + ?Sized> Written for &T {
+    fn append(&self, out: &mut Vec<u8>) {
+        (**self).append(out);
+    }
+}
+
+impl<T: Written + ?Sized> Written for Box<T> {
+    fn append(&self, out: &mut Vec<u8>) {
+        (**self).append(out);
+    }
+}
+
+impl<T: Written> Written for Option<T> {
+    fn append(&self, out: &mut Vec<u8>) {
+        match self {
+            Some(value) => value.append(out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+}
+
+impl<T: Written> Written for [T] {
+    fn append(&self, out: &mut Vec<u8>) {
+        append_list(out, |list| self.iter().for_each(|item| list.value(item)));
+    }
+}
+
+impl<T: Written, const N: usize> Written for [T; N] {
+    fn append(&self, out: &mut Vec<u8>) {
+        self.as_slice().append(out);
+    }
+}
+
+impl<T: Written> Written for Vec<T> {
+    fn append(&self, out: &mut Vec<u8>) {
+        self.as_slice().append(out);
+    }
+}
 
 /// Writes an object.
 pub(crate) fn object(write: impl FnOnce(&mut ObjectWriter<'_>)) -> Vec<u8> {
@@ -22,12 +119,6 @@ fn append_list(out: &mut Vec<u8>, write: impl FnOnce(&mut ListWriter<'_>)) {
     out.push(b']');
 }
 
-/// A vector takes all, and what is written here has no keys but strings.
-fn append_value(out: &mut Vec<u8>, value: impl Serialize) {
-    let written = serde_json::to_writer(out, &value);
-    debug_assert!(written.is_ok(), "{written:?}");
-}
-
 /// Writes the fields of an object.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter<'w> {
@@ -40,18 +131,18 @@ impl ObjectWriter<'_> {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
         }
-        append_value(self.out, name);
+        append_string(name, self.out);
         self.out.push(b':');
     }
 
     /// A text, number or boolean.
-    pub(crate) fn value(&mut self, name: &str, value: impl Serialize) {
+    pub(crate) fn value(&mut self, name: &str, value: impl Written) {
         self.key(name);
-        append_value(self.out, value);
+        value.append(self.out);
     }
 
     /// The same if it is there.
-    pub(crate) fn maybe(&mut self, name: &str, value: Option<impl Serialize>) {
+    pub(crate) fn maybe(&mut self, name: &str, value: Option<impl Written>) {
         if let Some(value) = value {
             self.value(name, value);
         }
@@ -100,9 +191,9 @@ impl ListWriter<'_> {
     }
 
     /// A text, number or boolean.
-    pub(crate) fn value(&mut self, value: impl Serialize) {
+    pub(crate) fn value(&mut self, value: impl Written) {
         self.next();
-        append_value(self.out, value);
+        value.append(self.out);
     }
 
     /// JSON as it is.
