@@ -21,6 +21,7 @@ pools:
   - { name: fleet, models: [m], endpoints: [{ address: "ENGINE" }] }
   - { name: flaky, models: [dying], endpoints: [{ address: "DYING" }] }
   - { name: reasoning, models: [thinker], endpoints: [{ address: "THINKER" }] }
+  - { name: keeping, models: [keeper], dialect: anthropic, endpoints: [{ address: "KEEPER" }] }
   - { name: nobody, models: [nobody], endpoints: [{ address: "NOBODY" }] }
   - name: half
     models: [half]
@@ -41,7 +42,14 @@ routes:
 /// An answer with what the simulated engines do not report.
 const REASONED: &str = r#"{"id":"c","object":"chat.completion","model":"thinker-2","choices":[],
     "usage":{"prompt_tokens":5,"completion_tokens":9,"total_tokens":14,
-    "completion_tokens_details":{"reasoning_tokens":6}}}"#;
+    "prompt_tokens_details":{"audio_tokens":2,"image_tokens":1},
+    "completion_tokens_details":{"reasoning_tokens":6,"audio_tokens":1,"image_tokens":1}}}"#;
+
+/// One with what a cache keeps.
+const KEPT: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"keeper-1","content":[],
+    "stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2,
+    "cache_creation_input_tokens":10,"cache_creation":{"ephemeral_5m_input_tokens":4,
+    "ephemeral_1h_input_tokens":6}}}"#;
 
 /// The answer of a machine's service for identities.
 const TOKEN: &str = r#"{"access_token":"t","expires_in":"3600"}"#;
@@ -51,7 +59,7 @@ pub struct Traffic {
     gateway: Gateway,
     requests: usize,
     _engines: [EngineServer; 2],
-    _thinker: Upstream,
+    _upstreams: [Upstream; 2],
 }
 
 impl Traffic {
@@ -66,10 +74,12 @@ impl Traffic {
             ..FaultSpec::default()
         });
         let thinker = Upstream::always(answer("200 OK", "application/json", REASONED)).await;
+        let keeper = Upstream::always(answer("200 OK", "application/json", KEPT)).await;
         let config = CONFIG
             .replace("ENGINE", &engines[0].addr().to_string())
             .replace("DYING", &engines[1].addr().to_string())
             .replace("THINKER", &thinker.address.to_string())
+            .replace("KEEPER", &keeper.address.to_string())
             .replace("NOBODY", &free_address().to_string());
         let identities = Upstream::always(answer("200 OK", "application/json", TOKEN)).await;
         let identities = format!("http://{}", identities.address);
@@ -79,7 +89,7 @@ impl Traffic {
             gateway,
             requests: 0,
             _engines: engines,
-            _thinker: thinker,
+            _upstreams: [thinker, keeper],
         };
         traffic.ask().await;
         traffic
@@ -98,7 +108,7 @@ impl Traffic {
         requests.extend([chat("dying", true, 20), chat("falls-back", false, 1)]);
         requests.extend((0..2).map(|_| post("/v1/chat/completions", &cached)));
         requests.extend((0..4).map(|_| chat("retries", false, 1)));
-        requests.push(translated());
+        requests.extend([translated(), chat("keeper", false, 1)]);
         self.requests = requests.len();
         for request in requests {
             once(self.address(), request).await;
