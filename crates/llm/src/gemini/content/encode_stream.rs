@@ -312,7 +312,11 @@ impl StreamEncoder {
     }
 
     fn fail(&mut self, error: &UpstreamError, out: &mut Vec<u8>) {
-        let code = error.status.unwrap_or(500);
+        let code = match error.status {
+            // Anthropic's own for what is overloaded.
+            Some(529) => 503,
+            status => status.unwrap_or(500),
+        };
         let data = object(|o| {
             o.object("error", |o| {
                 o.value("code", code);

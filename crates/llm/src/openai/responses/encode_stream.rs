@@ -426,6 +426,7 @@ impl StreamEncoder {
     fn fail(&mut self, error: &UpstreamError, out: &mut Vec<u8>) {
         let code = error.code.as_deref().unwrap_or(match error.status {
             Some(429) => "rate_limit_exceeded",
+            Some(400..=499) => "invalid_prompt",
             _ => "server_error",
         });
         write_event(out, &mut self.sequence, "error", |o| {

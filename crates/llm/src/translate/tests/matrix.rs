@@ -6,6 +6,7 @@
 //! `refused`, hints that are `dropped`, or a JSON merge `patch` of what is expected.
 
 mod answers;
+mod errors;
 mod requests;
 mod told;
 

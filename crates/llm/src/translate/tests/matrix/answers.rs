@@ -112,7 +112,7 @@ fn expected(
 }
 
 /// A stream as its server writes it.
-fn written(form: Form, events: &Value) -> Vec<u8> {
+pub(super) fn written(form: Form, events: &Value) -> Vec<u8> {
     if form == Form::BedrockConverse {
         return messages(events);
     }
@@ -138,12 +138,11 @@ fn messages(events: &Value) -> Vec<u8> {
     let events = events.as_array().unwrap().iter();
     for (name, payload) in events.flat_map(|event| event.as_object().unwrap()) {
         let payload = payload.to_string();
-        event_stream::encode(
-            event_stream::Kind::Event,
-            name,
-            payload.as_bytes(),
-            &mut out,
-        );
+        let kind = match name.ends_with("Exception") {
+            true => event_stream::Kind::Exception,
+            false => event_stream::Kind::Event,
+        };
+        event_stream::encode(kind, name, payload.as_bytes(), &mut out);
     }
     out
 }
