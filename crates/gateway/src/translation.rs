@@ -286,10 +286,25 @@ pub(crate) fn error(pair: Pair, client: Dialect, head: &mut Parts, body: &[u8]) 
 
 /// The status by which a server of `dialect` would have said the same.
 pub(crate) fn known_status(dialect: Dialect, status: StatusCode) -> StatusCode {
-    if dialect != Dialect::Anthropic && status.as_u16() == OVERLOADED {
-        return StatusCode::SERVICE_UNAVAILABLE;
+    let is_its_own = match dialect {
+        Dialect::Anthropic => status.as_u16() == OVERLOADED,
+        Dialect::Bedrock => status == StatusCode::FAILED_DEPENDENCY,
+        _ => false,
+    };
+    if is_its_own {
+        return status;
     }
-    status
+    common_status(status)
+}
+
+/// The status by which any other server would have said the same.
+pub(crate) fn common_status(status: StatusCode) -> StatusCode {
+    match status {
+        _ if status.as_u16() == OVERLOADED => StatusCode::SERVICE_UNAVAILABLE,
+        // By which Bedrock says that a model failed; elsewhere it would be the client's fault.
+        StatusCode::FAILED_DEPENDENCY => StatusCode::BAD_GATEWAY,
+        status => status,
+    }
 }
 
 /// The body with which a server of `dialect` would have reported `error`.

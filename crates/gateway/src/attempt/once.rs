@@ -331,7 +331,8 @@ fn upstream_answer(
 }
 
 /// An error that a stream reports before any content is what the upstream would have answered, had
-/// it not promised a stream already: it gets the status it should have had.
+/// it not promised a stream already: it gets the status it should have had. It counts as what any server
+/// means by that, since 424 is how a model of Bedrock fails.
 fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
     let status = error
         .status
@@ -342,7 +343,7 @@ fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
         .map(|api| Box::new(UpstreamAnswer::of_error(api.dialect, status, error)));
     Wrong {
         answer,
-        ..Wrong::new(Reason::Status(status.as_u16()))
+        ..Wrong::new(Reason::Status(translation::common_status(status).as_u16()))
     }
 }
 

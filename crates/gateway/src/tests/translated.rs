@@ -164,6 +164,12 @@ async fn errors_are_told_in_the_dialect_of_the_client() {
     let (got, _) = ask(&upstream, &chat(false)).await;
     assert!(got.starts_with("HTTP/1.1 503"), "{got}");
     assert_eq!(body_of(&got)["error"]["message"], "busy", "{got}");
+
+    // What Bedrock calls the failure of a model is no fault of the client.
+    let failed = answer("424 Failed Dependency", "application/json", theirs);
+    let upstream = Upstream::answering(failed).await;
+    let (got, _) = ask(&upstream, &chat(false)).await;
+    assert!(got.starts_with("HTTP/1.1 502"), "{got}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::{
     write_error, write_event, write_summary,
 };
 use crate::canonical::{Citation, Delta, Event, Finish, Opening, StreamTerms, Token};
+use crate::error::ErrorKind;
 use crate::openai::{citations, token};
 use crate::response::{UpstreamError, Usage};
 use crate::wire::ObjectWriter;
@@ -424,9 +425,10 @@ impl StreamEncoder {
 
     /// An error has an event of its own; an answer that has begun also ends by it.
     fn fail(&mut self, error: &UpstreamError, out: &mut Vec<u8>) {
-        let code = error.code.as_deref().unwrap_or(match error.status {
-            Some(429) => "rate_limit_exceeded",
-            Some(400..=499) => "invalid_prompt",
+        let kind = error.status.map(ErrorKind::of_status);
+        let code = error.code.as_deref().unwrap_or(match kind {
+            Some(ErrorKind::RateLimited) => "rate_limit_exceeded",
+            Some(kind) if kind.status() < 500 => "invalid_prompt",
             _ => "server_error",
         });
         write_event(out, &mut self.sequence, "error", |o| {

@@ -259,6 +259,16 @@ fn errors_of_a_model_are_not_the_request_s() {
             let said = format!("\"type\":\"{kind}\"");
             assert!(text.contains(&said), "{status}: {text}");
         }
+        let (text, _) = stream(Api::RESPONSES, Dialect::Gemini, &event, 50);
+        let fault = if status == 400 {
+            "invalid_prompt"
+        } else {
+            "server_error"
+        };
+        assert!(
+            text.contains(&format!("\"code\":\"{fault}\"")),
+            "{status}: {text}"
+        );
     }
 }
 
