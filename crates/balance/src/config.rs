@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::policies::Rule;
+
 /// A share from 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u8);
@@ -31,7 +33,7 @@ impl Percent {
 }
 
 /// How an endpoint is chosen among the available ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Policy {
     /// In turn, whatever the weights.
     RoundRobin,
@@ -46,9 +48,14 @@ pub enum Policy {
         /// How many are drawn. One is `Random`; as many as there are endpoints looks at all.
         choices: NonZeroU32,
     },
+    /// Where a request costs least, by what is known of every endpoint.
+    Cost(Rule),
 }
 
 impl Policy {
+    /// The least delay for all, in which that of others weighs as much as a request's own.
+    pub const PREDICTED_LATENCY: Self = Self::Cost(Rule::PredictedLatency { weight: 1.0 });
+
     /// Least request of two random choices.
     pub const P2C: Self = Self::LeastRequest {
         choices: NonZeroU32::MIN.saturating_add(1),
@@ -135,8 +142,17 @@ impl Default for RetryBudgetConfig {
     }
 }
 
+/// What is known of the prefix caches of a pool's engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixCaches {
+    /// Tokens in a block of the chains that picks are given.
+    pub block_tokens: NonZeroU32,
+    /// Tokens whose keys and values an endpoint has memory for.
+    pub capacity_tokens: u64,
+}
+
 /// Everything a pool is configured with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
     /// How an endpoint is chosen.
     pub policy: Policy,
@@ -153,6 +169,8 @@ pub struct PoolConfig {
     pub panic_threshold: Percent,
     /// How many retries the pool bears.
     pub retry_budget: RetryBudgetConfig,
+    /// The engines' prefix caches; `None` where picks are given no chains.
+    pub prefix_caches: Option<PrefixCaches>,
 }
 
 impl Default for PoolConfig {
@@ -165,6 +183,7 @@ impl Default for PoolConfig {
             max_in_flight_per_endpoint: None,
             panic_threshold: Percent::new(50),
             retry_budget: RetryBudgetConfig::default(),
+            prefix_caches: None,
         }
     }
 }

@@ -158,6 +158,15 @@ pub struct EndpointStatus {
     pub first_token_sum: Duration,
 }
 
+/// Of a prompt that is shorter, the time to the first token says more of other things.
+const LEAST_TO_LEARN: u32 = 512;
+
+/// What one observation counts beside those before.
+const PACE_SHARE: f64 = 0.1;
+
+/// How many times as fast or as slow as what is known an observation may say.
+const PACE_RANGE: f64 = 4.0;
+
 /// In `ejected_until`: not ejected. No ejection ends at the epoch.
 const NOT_EJECTED: u64 = 0;
 
@@ -165,6 +174,12 @@ const NOT_EJECTED: u64 = 0;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     in_flight: AtomicU32,
+    waiting: AtomicU32,
+    pending_prefill: AtomicU64,
+    /// The bits of a float; 0 is not known.
+    pace: AtomicU64,
+    /// When the pace was learned last.
+    learned: AtomicU64,
     in_flight_prompt_tokens: AtomicU64,
     in_flight_output_tokens: AtomicU64,
     requests: AtomicU64,
@@ -186,6 +201,53 @@ impl Counters {
         self.in_flight.load(Relaxed)
     }
 
+    /// Requests whose first token has not come.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Tokens of prompts to be prefilled, of requests whose first token has not come.
+    pub(crate) fn pending_prefill(&self) -> u64 {
+        self.pending_prefill.load(Relaxed)
+    }
+
+    /// Tokens of context of the requests in flight, as far as they were estimated.
+    pub(crate) fn context_tokens(&self) -> u64 {
+        self.in_flight_prompt_tokens.load(Relaxed)
+    }
+
+    /// Milliseconds that a token of prefill has taken, and when that was learned last.
+    pub(crate) fn pace(&self) -> Option<(f64, Time)> {
+        let pace = f64::from_bits(self.pace.load(Relaxed));
+        let learned = Time::from_nanos(self.learned.load(Relaxed));
+        (pace > 0.0).then_some((pace, learned))
+    }
+
+    /// A request that had so many tokens to prefill has them no more: its response has begun, or it is over.
+    pub(crate) fn prefilled(&self, prefill: u32) {
+        self.waiting.fetch_sub(1, Relaxed);
+        self.pending_prefill.fetch_sub(u64::from(prefill), Relaxed);
+    }
+
+    /// The first token of a request has come, which had so many tokens to prefill, behind so many of
+    /// others.
+    pub(crate) fn learn(&self, prefill: u32, ahead: u64, first_token: Duration, now: Time) {
+        if prefill < LEAST_TO_LEARN {
+            return;
+        }
+        let tokens = ahead + u64::from(prefill);
+        let seen = first_token.as_secs_f64() * 1000.0 / tokens as f64;
+        let pace = match self.pace() {
+            // One that is far off says less of the endpoint than of itself.
+            Some((known, _)) => {
+                known + PACE_SHARE * (seen.clamp(known / PACE_RANGE, known * PACE_RANGE) - known)
+            }
+            None => seen,
+        };
+        self.pace.store(pace.to_bits(), Relaxed);
+        self.learned.store(now.as_nanos(), Relaxed);
+    }
+
     /// Whether a success would change the endpoint's condition. If not, releasing one takes no
     /// lock.
     pub(crate) fn is_troubled(&self) -> bool {
@@ -193,8 +255,10 @@ impl Counters {
     }
 
     /// Only under the pool's lock, so that a limit that was looked at before still holds.
-    pub(crate) fn reserve(&self, cost: Cost) {
+    pub(crate) fn reserve(&self, cost: Cost, prefill: u32) {
         self.in_flight.fetch_add(1, Relaxed);
+        self.waiting.fetch_add(1, Relaxed);
+        self.pending_prefill.fetch_add(u64::from(prefill), Relaxed);
         self.in_flight_prompt_tokens
             .fetch_add(u64::from(cost.prompt_tokens), Relaxed);
         self.in_flight_output_tokens

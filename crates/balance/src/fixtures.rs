@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Address, EndpointId, EndpointSpec, EndpointStatus, FailureKind, Outcome, Pick, PickError,
-    PickRequest, Policy, Pool, PoolConfig, Time,
+    Address, Began, EndpointId, EndpointSpec, EndpointStatus, FailureKind, Outcome, Pick,
+    PickError, PickRequest, Policy, Pool, PoolConfig, Time,
 };
 
 pub(crate) const OK: Outcome = Outcome::Success {
@@ -13,6 +13,14 @@ pub(crate) const OK: Outcome = Outcome::Success {
 };
 pub(crate) const REFUSED: Outcome = Outcome::Failure(FailureKind::Connect);
 pub(crate) const ERROR: Outcome = Outcome::Failure(FailureKind::Status(500));
+
+/// A response that begins by its first token.
+pub(crate) fn began(after: Duration) -> Began {
+    Began {
+        after,
+        by_first_token: true,
+    }
+}
 
 pub(crate) fn at(seconds: u64) -> Time {
     Time::ZERO + Duration::from_secs(seconds)

@@ -24,18 +24,24 @@ mod identity;
 mod members;
 mod policies;
 mod pool;
+pub mod prefix;
 mod registry;
 mod request;
 mod retry_budget;
 mod time;
 
 pub use config::{
-    HealthThresholds, OutlierDetection, Percent, Policy, PoolConfig, RetryBudgetConfig,
+    HealthThresholds, OutlierDetection, Percent, Policy, PoolConfig, PrefixCaches,
+    RetryBudgetConfig,
 };
 pub use endpoint::{Endpoint, EndpointSpec, EndpointStatus, Health};
 pub use identity::{Address, AddressError, EndpointId};
+pub use policies::Rule;
 pub use pool::Pool;
+pub use prefix::Chain;
 pub use registry::Registry;
-pub use request::{Cost, FailureKind, Outcome, Pick, PickError, PickRequest, ReserveError, Token};
+pub use request::{
+    Began, Cost, FailureKind, Outcome, Pick, PickError, PickRequest, ReserveError, Token,
+};
 pub use retry_budget::RetryBudget;
 pub use time::Time;

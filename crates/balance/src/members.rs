@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use crate::condition::Condition;
 use crate::endpoint::{Counters, Endpoint, EndpointSpec};
 use crate::identity::EndpointId;
+use crate::prefix::{Seat, Slot};
 
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -18,14 +19,17 @@ pub(crate) struct Member {
     pub(crate) condition: Condition,
     /// When it is this member's turn again, for the policies that take turns.
     pub(crate) turn: Option<u128>,
+    /// By which the prefix index knows it.
+    pub(crate) seat: Seat,
 }
 
 impl Member {
-    fn new(spec: EndpointSpec, counters: Arc<Counters>, condition: Condition) -> Self {
+    fn new(spec: EndpointSpec, counters: Arc<Counters>, condition: Condition, seat: Seat) -> Self {
         Self {
             endpoint: Arc::new(Endpoint::new(spec, counters)),
             condition,
             turn: None,
+            seat,
         }
     }
 
@@ -51,6 +55,11 @@ pub(crate) struct Members {
     list: Vec<Member>,
     positions: ById<usize>,
     departed: ById<Departed>,
+    /// Slots that nobody has, and how many there are.
+    free: Vec<Slot>,
+    slots: usize,
+    /// Seats that were taken.
+    terms: u64,
 }
 
 impl Members {
@@ -78,6 +87,12 @@ impl Members {
         Arc::ptr_eq(member.endpoint.counters(), endpoint.counters()).then_some(position)
     }
 
+    /// The seat of an endpoint that is a member.
+    pub(crate) fn seat_of(&self, endpoint: &Endpoint) -> Option<Seat> {
+        let position = self.position_of(endpoint)?;
+        self.list.get(position).map(|member| member.seat)
+    }
+
     /// The condition of an endpoint that is or was a member.
     pub(crate) fn condition_of(&mut self, endpoint: &Endpoint) -> Option<&mut Condition> {
         if let Some(position) = self.position_of(endpoint) {
@@ -100,8 +115,9 @@ impl Members {
             .count()
     }
 
-    /// Makes `specs` the members, in this order; of several of one identity the first counts.
-    pub(crate) fn replace(&mut self, specs: Vec<EndpointSpec>) {
+    /// Makes `specs` the members, in this order; of several of one identity the first counts. Returns
+    /// the seats of those whose caches are empty: they are new, or at another address.
+    pub(crate) fn replace(&mut self, specs: Vec<EndpointSpec>) -> Vec<Seat> {
         self.departed
             .retain(|_, departed| departed.counters.in_flight() > 0);
         let mut before: ById<Member> = std::mem::take(&mut self.list)
@@ -109,26 +125,57 @@ impl Members {
             .map(|member| (member.endpoint.id().clone(), member))
             .collect();
         self.positions.clear();
+        let mut taken = Vec::new();
         for spec in specs {
             if self.positions.contains_key(&spec.id) {
                 continue;
             }
             self.positions.insert(spec.id.clone(), self.list.len());
             let member = match before.remove(&spec.id) {
-                Some(member) => member.respecified(spec),
-                None => self.admit(spec),
+                Some(member) => {
+                    let has_moved = *member.endpoint.address() != spec.address;
+                    let mut member = member.respecified(spec);
+                    if has_moved {
+                        member.seat.term = self.next_term();
+                        taken.push(member.seat);
+                    }
+                    member
+                }
+                None => {
+                    let member = self.admit(spec);
+                    taken.push(member.seat);
+                    member
+                }
             };
             self.list.push(member);
         }
         for (id, member) in before {
+            self.free.push(member.seat.slot);
             self.remember(id, member);
         }
+        taken
+    }
+
+    fn take_seat(&mut self) -> Seat {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            // More endpoints than slots share the last.
+            Slot::try_from(self.slots - 1).unwrap_or(Slot::MAX)
+        });
+        let term = self.next_term();
+        Seat { slot, term }
+    }
+
+    const fn next_term(&mut self) -> u64 {
+        self.terms += 1;
+        self.terms
     }
 
     fn admit(&mut self, spec: EndpointSpec) -> Member {
+        let seat = self.take_seat();
         match self.departed.remove(&spec.id) {
-            Some(departed) => Member::new(spec, departed.counters, departed.condition),
-            None => Member::new(spec, Arc::default(), Condition::default()),
+            Some(departed) => Member::new(spec, departed.counters, departed.condition, seat),
+            None => Member::new(spec, Arc::default(), Condition::default(), seat),
         }
     }
 

@@ -7,13 +7,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+
+use smallvec::SmallVec;
 
 use crate::config::PoolConfig;
 use crate::endpoint::{Endpoint, EndpointSpec, EndpointStatus};
 use crate::identity::EndpointId;
-use crate::request::{Cost, Outcome, Pick, PickError, PickRequest, ReserveError, Token};
+use crate::prefix::{Caches, Chain};
+use crate::request::{Began, Outcome, Pick, PickError, PickRequest, ReserveError, Token};
 use crate::retry_budget::RetryBudget;
 use crate::time::Time;
 use state::State;
@@ -22,6 +24,9 @@ use state::State;
 #[derive(Debug)]
 pub struct Pool {
     state: Mutex<State>,
+    /// What the endpoints hold in their caches. Looked up before a pick and told of it afterwards, since
+    /// a long prompt takes longer than a decision may.
+    caches: RwLock<Caches>,
     retry_budget: RetryBudget,
 }
 
@@ -31,6 +36,7 @@ impl Pool {
     pub fn new(config: PoolConfig) -> Self {
         Self {
             retry_budget: RetryBudget::new(config.retry_budget),
+            caches: RwLock::new(Caches::new(config.prefix_caches)),
             state: Mutex::new(State::new(config)),
         }
     }
@@ -39,7 +45,13 @@ impl Pool {
     /// except that without outlier detection none stays ejected.
     pub fn configure(&self, config: PoolConfig) {
         self.retry_budget.configure(config.retry_budget);
-        self.lock().configure(config);
+        let caches = config.prefix_caches;
+        let seats = {
+            let mut state = self.lock();
+            state.configure(config);
+            state.seats()
+        };
+        self.caches().configure(caches, &seats);
     }
 
     /// Makes these the endpoints, in this order; of several with one id the first counts.
@@ -48,7 +60,11 @@ impl Pool {
     /// address. Tokens of those that leave can still be released, and if one comes back before
     /// they are, it is what it was.
     pub fn set_endpoints(&self, endpoints: Vec<EndpointSpec>) {
-        self.lock().set_endpoints(endpoints);
+        let taken = self.lock().set_endpoints(endpoints);
+        if !taken.is_empty() {
+            let mut caches = self.caches();
+            taken.into_iter().for_each(|seat| caches.seat(seat));
+        }
     }
 
     /// Chooses an endpoint and takes a place there, in one step. Of equal `random` and history
@@ -62,7 +78,12 @@ impl Pool {
         now: Time,
         random: u64,
     ) -> Result<Pick, PickError> {
-        self.lock().pick(request, now, random)
+        let cached = self.cached(request);
+        let (pick, seat) = self.lock().pick(request, &cached, now, random)?;
+        if !cached.is_empty() {
+            self.caches().insert(seat, &request.chain);
+        }
+        Ok(pick)
     }
 
     /// Takes a place at an endpoint that was an alternative.
@@ -72,19 +93,29 @@ impl Pool {
     pub fn reserve(
         &self,
         endpoint: &Arc<Endpoint>,
-        cost: &Cost,
+        request: &PickRequest<'_>,
         now: Time,
     ) -> Result<Token, ReserveError> {
-        self.lock().reserve(endpoint, *cost, now)
+        let cached = self.cached(request);
+        let reserved = self.lock().reserve(endpoint, request.cost, &cached, now);
+        let (token, seat) = reserved?;
+        if !cached.is_empty() {
+            self.caches().insert(seat, &request.chain);
+        }
+        Ok(token)
     }
 
-    /// The response of a request began, `first_token` after it was sent. Optional; ends a trial
-    /// with a success long before a stream ends.
-    pub fn response_began(&self, token: &mut Token, first_token: Duration, now: Time) {
+    /// The response of a request began. Optional; ends a trial with a success long before a stream ends.
+    pub fn response_began(&self, token: &mut Token, began: Began, now: Time) {
         if std::mem::replace(&mut token.began, true) {
             return;
         }
-        token.endpoint.counters().record_first_token(first_token);
+        let counters = token.endpoint.counters();
+        counters.record_first_token(began.after);
+        counters.prefilled(token.prefill);
+        if began.by_first_token {
+            counters.learn(token.prefill, token.ahead, began.after, now);
+        }
         if token.trial {
             self.lock().trial_succeeded(token, now);
         }
@@ -109,6 +140,9 @@ impl Pool {
             },
             outcome => outcome,
         };
+        if !token.began {
+            counters.prefilled(token.prefill);
+        }
         counters.release(token.cost, outcome);
     }
 
@@ -129,6 +163,29 @@ impl Pool {
     #[must_use]
     pub fn retry_budget(&self) -> &RetryBudget {
         &self.retry_budget
+    }
+
+    /// An endpoint has computed `chain`, of which its pick was told but the beginning: the prompt and what
+    /// was generated, with which the next turn of a conversation begins.
+    pub fn computed(&self, endpoint: &Endpoint, chain: &Chain<'_>) {
+        let seat = self.lock().members.seat_of(endpoint);
+        if let Some(seat) = seat {
+            self.caches().insert(seat, chain);
+        }
+    }
+
+    /// Tokens of a prompt that each endpoint holds, by slot; nothing if nothing is to be prefilled, or what
+    /// is held is not known.
+    fn cached(&self, request: &PickRequest<'_>) -> SmallVec<[u32; 64]> {
+        if request.chain.hashes.is_empty() || request.cost.prompt_tokens == 0 {
+            return SmallVec::new();
+        }
+        let caches = self.caches.read().unwrap_or_else(PoisonError::into_inner);
+        caches.cached(&request.chain)
+    }
+
+    fn caches(&self) -> RwLockWriteGuard<'_, Caches> {
+        self.caches.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::endpoint::Endpoint;
 use crate::identity::EndpointId;
+use crate::prefix::Chain;
 
 /// What a request is expected to cost, in tokens. Estimates or bounds; zero where unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct PickRequest<'a> {
     pub exclude: &'a [EndpointId],
     /// What policies with affinity keep together; the others ignore it.
     pub hash_key: Option<u64>,
+    /// The prompt, for policies that know the engines' caches; empty if it is not known.
+    pub chain: Chain<'a>,
 }
 
 /// An endpoint with a place reserved at it.
@@ -53,6 +56,10 @@ pub struct Token {
     /// Whether this request tries out an endpoint that was ejected.
     pub(crate) trial: bool,
     pub(crate) began: bool,
+    /// Tokens of the prompt to prefill, by what was known of the endpoint's cache.
+    pub(crate) prefill: u32,
+    /// Tokens to prefill there before it.
+    pub(crate) ahead: u64,
 }
 
 impl Token {
@@ -67,6 +74,16 @@ impl Token {
     pub fn cost(&self) -> Cost {
         self.cost
     }
+}
+
+/// How a response began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Began {
+    /// How long after the request was sent.
+    pub after: Duration,
+    /// Whether that is the time of its first token, of which most is prefilling: neither an error nor the
+    /// whole of an answer that is not streamed. From such times the endpoint's pace is learned.
+    pub by_first_token: bool,
 }
 
 /// What became of a request.

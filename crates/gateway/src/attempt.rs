@@ -59,7 +59,7 @@ pub(crate) async fn run(
         .timeouts
         .request
         .map(|limit| exchange.started + limit);
-    let mut targets = Targets::new(&routed.rule, routed.api(), runtime);
+    let mut targets = Targets::new(&routed.rule, routed.api(), routed.prompt(), runtime);
     let mut last: Option<Failed> = None;
     let mut unsaid: Option<Failed> = None;
     loop {

@@ -100,7 +100,11 @@ async fn scan(
         return Ok(Scan::default());
     };
     // In a box, since it outlives pauses of the client, and futures are copied.
-    let mut reader = Box::new(Reader::new(api, schema, head)?);
+    let options = ScanOptions {
+        digest: runtime.knows_prefixes(),
+        ..ScanOptions::default()
+    };
+    let mut reader = Box::new(Reader::new(api, schema, head, options)?);
     let began = Instant::now();
     body.collect(|piece| reader.push(piece))
         .await
@@ -127,13 +131,18 @@ enum Reader {
 
 impl Reader {
     /// What reads the body of this head: a form where the API takes one and it says to be one.
-    fn new(api: Api, schema: &'static Schema, head: &Parts) -> Result<Self, ScanError> {
+    fn new(
+        api: Api,
+        schema: &'static Schema,
+        head: &Parts,
+        options: ScanOptions,
+    ) -> Result<Self, ScanError> {
         let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let form = content_type.filter(|value| api.takes_forms() && is_form(value));
         Ok(match form {
             Some(content_type) => Self::Form(FormScanner::new(content_type)?),
-            None => Self::Json(Scanner::new(schema, ScanOptions::default())),
+            None => Self::Json(Scanner::new(schema, options)),
         })
     }
 

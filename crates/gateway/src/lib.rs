@@ -18,6 +18,7 @@ mod admin;
 mod answer;
 mod attempt;
 mod body;
+mod chain;
 mod classify;
 mod counted;
 mod counting;

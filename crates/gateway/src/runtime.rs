@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use balance::{Address, EndpointSpec, Percent, Policy, PoolConfig};
+use balance::{Address, EndpointSpec, Percent, Policy, PoolConfig, Rule};
 use credentials::{Credential, Source};
 use foldhash::fast::FixedState;
 use http::HeaderValue;
@@ -25,6 +25,7 @@ use net::replay::ReplayConfig;
 use net::tls::{Alpn, ClientTls, Roots, TlsError};
 use rustls_pki_types::ServerName;
 
+use crate::chain;
 use crate::keyring::Keyring;
 use crate::shared::Shared;
 
@@ -33,6 +34,8 @@ pub(crate) struct Runtime {
     pub(crate) snapshot: Arc<Snapshot>,
     upstreams: Vec<Arc<Upstream>>,
     entries: HashMap<Arc<str>, Arc<Entry>, FixedState>,
+    /// A backend wants to know what prompts have in common.
+    knows_prefixes: bool,
 }
 
 /// Why a valid configuration cannot be served.
@@ -71,7 +74,13 @@ impl Runtime {
             snapshot: Arc::new(Snapshot::default()),
             upstreams: Vec::new(),
             entries: HashMap::default(),
+            knows_prefixes: false,
         }
+    }
+
+    /// Whether prompts are to be hashed.
+    pub(crate) const fn knows_prefixes(&self) -> bool {
+        self.knows_prefixes
     }
 
     /// The upstream of a backend of this runtime's snapshot.
@@ -172,7 +181,7 @@ impl Prepared {
 
     /// Takes effect on `shared`'s registries; what exists already there goes on.
     pub(crate) fn build(self, shared: &Shared) -> Runtime {
-        let upstreams = self
+        let upstreams: Vec<Arc<Upstream>> = self
             .backends
             .into_iter()
             .map(|prepared| Arc::new(Upstream::build(prepared, shared)))
@@ -189,6 +198,7 @@ impl Prepared {
             })
             .collect();
         Runtime {
+            knows_prefixes: upstreams.iter().any(|one| knows_prefixes(&one.backend)),
             snapshot: self.snapshot,
             upstreams,
             entries,
@@ -459,6 +469,13 @@ fn pool_config(backend: &Backend) -> PoolConfig {
         LoadBalancerPolicy::LeastRequest => Policy::LeastRequest {
             choices: NonZeroU32::new(choices).unwrap_or(NonZeroU32::MIN),
         },
+        LoadBalancerPolicy::PredictedLatency => Policy::PREDICTED_LATENCY,
+        LoadBalancerPolicy::LeastPendingWork => Policy::Cost(Rule::LeastPendingWork),
+        LoadBalancerPolicy::LMetric => Policy::Cost(Rule::LMetric),
+        LoadBalancerPolicy::Dynamo => Policy::Cost(Rule::Dynamo { scale: 1.0 }),
+        LoadBalancerPolicy::Sglang => Policy::Cost(Rule::Sglang),
+        LoadBalancerPolicy::LlmD => Policy::Cost(Rule::LlmD),
+        LoadBalancerPolicy::AiBrix => Policy::Cost(Rule::AiBrix),
     };
     let outlier = &backend.outlier_detection;
     PoolConfig {
@@ -480,7 +497,15 @@ fn pool_config(backend: &Backend) -> PoolConfig {
         max_in_flight_per_endpoint: backend.connection_pool.max_requests_per_endpoint,
         panic_threshold: Percent::new(u32::from(outlier.min_health_percent)),
         retry_budget: retry_budget(&backend.retry_budget),
+        prefix_caches: knows_prefixes(backend).then_some(balance::PrefixCaches {
+            block_tokens: chain::BLOCK_TOKENS,
+            capacity_tokens: backend.load_balancer.cache_tokens,
+        }),
     }
+}
+
+fn knows_prefixes(backend: &Backend) -> bool {
+    backend.load_balancer.policy.knows_prefixes()
 }
 
 /// Ten seconds' worth can be saved up. A share alone needs room to be saved in, too: without any,

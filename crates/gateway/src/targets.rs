@@ -26,6 +26,8 @@ use llm::{Api, Dialect};
 use mesh::snapshot::{Rule, Target, Tier};
 use smallvec::SmallVec;
 
+use crate::chain::Chain;
+use crate::route::Prompt;
 use crate::runtime::{Dialled, Runtime, Upstream};
 
 /// An endpoint with a place reserved for this request, and what the request must say to it.
@@ -69,6 +71,8 @@ pub(crate) struct Targets<'a> {
     rule: &'a Rule,
     /// The API that is asked; `None` for a plain request.
     api: Option<Api>,
+    /// What is asked of a model, where one is.
+    prompt: Option<&'a Prompt>,
     runtime: &'a Runtime,
     tier: usize,
     attempts_left: u32,
@@ -89,11 +93,17 @@ pub(crate) struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// Starts at the first tier of `rule`.
-    pub(crate) fn new(rule: &'a Rule, api: Option<Api>, runtime: &'a Runtime) -> Self {
+    /// Starts at the first tier of `rule`, for what is asked of `api`: `prompt`, where it is for a model.
+    pub(crate) fn new(
+        rule: &'a Rule,
+        api: Option<Api>,
+        prompt: Option<&'a Prompt>,
+        runtime: &'a Runtime,
+    ) -> Self {
         Self {
             rule,
             api,
+            prompt,
             runtime,
             tier: 0,
             attempts_left: allowed(rule),
@@ -172,9 +182,11 @@ impl<'a> Targets<'a> {
                 continue;
             }
             let exclude = self.excluded(target);
+            let chain = self.chain(target, cost);
             let request = PickRequest {
                 cost,
                 exclude: &exclude,
+                chain: chain.of_pick(),
                 ..PickRequest::default()
             };
             match upstream.pool.pick(&request, now, fastrand::u64(..)) {
@@ -191,6 +203,19 @@ impl<'a> Targets<'a> {
         None
     }
 
+    /// What the prompt begins with, for a target whose balancer wants to know that.
+    fn chain(&self, target: &Target, cost: Cost) -> Chain {
+        let knows_prefixes = target.backend.load_balancer.policy.knows_prefixes();
+        let prompt = self.prompt.filter(|_| knows_prefixes);
+        let digest = prompt.and_then(|prompt| Some((prompt, prompt.scan.digest.as_ref()?)));
+        let Some((prompt, digest)) = digest else {
+            return Chain::default();
+        };
+        let asked = prompt.scan.model.as_ref().map(|model| &*model.value);
+        let model = target.model.as_deref().or(asked).unwrap_or_default();
+        Chain::of(digest, model, cost.prompt_tokens)
+    }
+
     fn next_alternative(
         &mut self,
         tier: &'a Tier,
@@ -205,12 +230,18 @@ impl<'a> Targets<'a> {
             return None;
         }
         let exclude = self.excluded(target);
+        let chain = self.chain(target, cost);
         while !endpoints.is_empty() {
             let endpoint = endpoints.remove(0);
             if exclude.contains(endpoint.id()) {
                 continue;
             }
-            if let Ok(token) = upstream.pool.reserve(&endpoint, &cost, now) {
+            let request = PickRequest {
+                cost,
+                chain: chain.of_pick(),
+                ..PickRequest::default()
+            };
+            if let Ok(token) = upstream.pool.reserve(&endpoint, &request, now) {
                 self.alternatives = Some((index, endpoints));
                 return Some(self.candidate(target, upstream, endpoint, token));
             }

@@ -1,6 +1,7 @@
 //! The command line, as data. Help texts are the documentation a stranger meets first.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Dialects,
     /// Run simulated vLLM replicas alone
     Engine(Engine),
+    /// Replay a trace before a simulated fleet, and tell which balancing policy serves it best
+    Simulate(Simulate),
 }
 
 #[derive(Debug, Args)]
@@ -176,4 +179,54 @@ fn bytes(text: &str) -> Result<u64, String> {
     parsed
         .map(mesh::resources::ByteSize::get)
         .map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// A trace in Mooncake's form: a JSON object a line, with timestamp (ms), input_length,
+    /// output_length and hash_ids (one for each 512 tokens)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: PathBuf,
+    /// Replay the first so many requests only
+    #[arg(long)]
+    pub(crate) requests: Option<NonZeroU32>,
+    /// Requests per second: the trace is replayed faster or slower. Its own rate without this
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// A policy, such as round-robin or dynamo:32; may be repeated. All without it
+    #[arg(long, value_name = "NAME[:NUMBER]")]
+    pub(crate) policy: Vec<String>,
+    /// What each engine is; `sluicegate engine --profile list` lists them
+    #[arg(long, default_value = "qwen3-32b-h100-tp2")]
+    pub(crate) profile: String,
+    /// How many engines there are
+    #[arg(long, default_value = "8")]
+    pub(crate) replicas: NonZeroU32,
+    /// How many of them compute at half speed
+    #[arg(long, default_value_t = 0)]
+    pub(crate) slow_replicas: u32,
+    /// How often each policy is tried, each time with another seed
+    #[arg(long, default_value = "5")]
+    pub(crate) seeds: NonZeroU32,
+    /// Arrivals are spread at random over so many milliseconds behind their timestamps, which
+    /// Mooncake's trace rounds to three seconds
+    #[arg(long, default_value_t = 3000, value_name = "MS")]
+    pub(crate) spread_ms: u64,
+    /// Look for the highest rate at which nine of ten requests have their first token within two
+    /// seconds or twice what their prompt takes alone, and every further one within 50 ms
+    #[arg(long)]
+    pub(crate) find_capacity: bool,
+    /// How the figures are written
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: TableFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For people
+    Table,
+    /// A line for each policy and figure
+    Csv,
+    /// A list of policies
+    Json,
 }

@@ -11,6 +11,7 @@ mod explain;
 mod process;
 mod run;
 mod schema;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Engine(args) => engine::engine(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 //! An enum rather than a trait: the set is closed, each keeps its own state, and the pool that
 //! calls them stays one concrete type.
 
+pub(crate) mod cost;
 mod draw;
 mod least_request;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::candidates::{Filter, Tier};
 use crate::config::Policy;
 use crate::members::{Member, Members};
 use crate::time::Time;
+pub use cost::Rule;
 use turns::Turns;
 
 /// The endpoint to use and three to fall back on.
@@ -30,9 +32,27 @@ pub(crate) struct Choice<'a> {
     pub(crate) tier: &'a Tier,
     pub(crate) filter: Filter<'a>,
     pub(crate) now: Time,
+    pub(crate) prompt: Prompt,
+    /// Tokens of the prompt that each endpoint holds in its cache, by slot.
+    pub(crate) cached: &'a [u32],
+    /// Tokens of context that an endpoint has memory for.
+    pub(crate) memory_tokens: f64,
+}
+
+/// The prompt of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prompt {
+    pub(crate) tokens: u32,
 }
 
 impl<'a> Choice<'a> {
+    /// Tokens of the prompt that need not be prefilled there: one is computed always.
+    pub(crate) fn cached_tokens(&self, member: &Member) -> u32 {
+        let cached = self.cached.get(usize::from(member.seat.slot));
+        let most = self.prompt.tokens.saturating_sub(1);
+        cached.copied().unwrap_or(0).min(most)
+    }
+
     /// The member at a position, if this request may have it.
     pub(crate) fn admitted(&self, position: usize) -> Option<&'a Member> {
         self.members
@@ -46,6 +66,7 @@ pub(crate) enum Selector {
     Turns(Turns),
     Random,
     LeastRequest { choices: usize },
+    Cost(Rule),
 }
 
 impl Selector {
@@ -57,6 +78,7 @@ impl Selector {
             Policy::LeastRequest { choices } => Self::LeastRequest {
                 choices: usize::try_from(choices.get()).unwrap_or(usize::MAX),
             },
+            Policy::Cost(rule) => Self::Cost(rule),
         }
     }
 
@@ -64,7 +86,7 @@ impl Selector {
     pub(crate) fn rebuild(&mut self, members: &mut Members, tier: &Tier, rng: &mut fastrand::Rng) {
         match self {
             Self::Turns(turns) => turns.rebuild(members, tier, rng),
-            Self::Random | Self::LeastRequest { .. } => {}
+            Self::Random | Self::LeastRequest { .. } | Self::Cost(_) => {}
         }
     }
 
@@ -73,6 +95,7 @@ impl Selector {
             Self::Turns(turns) => turns.rank(choice),
             Self::Random => draw::draw(choice, RANKED, rng),
             Self::LeastRequest { choices } => least_request::rank(choice, *choices, rng),
+            Self::Cost(rule) => cost::rank(choice, *rule, rng),
         }
     }
 
@@ -80,7 +103,7 @@ impl Selector {
     pub(crate) fn picked(&mut self, members: &mut Members, position: usize) {
         match self {
             Self::Turns(turns) => turns.picked(members, position),
-            Self::Random | Self::LeastRequest { .. } => {}
+            Self::Random | Self::LeastRequest { .. } | Self::Cost(_) => {}
         }
     }
 }

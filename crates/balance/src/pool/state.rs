@@ -10,7 +10,8 @@ use crate::config::{OutlierDetection, PoolConfig};
 use crate::endpoint::{Endpoint, EndpointSpec};
 use crate::identity::EndpointId;
 use crate::members::{Member, Members};
-use crate::policies::{self, Choice, RANKED, Ranked, Selector};
+use crate::policies::{self, Choice, Prompt, RANKED, Ranked, Selector};
+use crate::prefix::Seat;
 use crate::request::{Cost, Outcome, Pick, PickError, PickRequest, ReserveError, Token};
 use crate::time::Time;
 
@@ -43,8 +44,9 @@ impl State {
         self.reconcile();
     }
 
-    pub(super) fn set_endpoints(&mut self, endpoints: Vec<EndpointSpec>) {
-        self.members.replace(endpoints);
+    /// Returns the seats of those whose caches are empty.
+    pub(super) fn set_endpoints(&mut self, endpoints: Vec<EndpointSpec>) -> Vec<Seat> {
+        let taken = self.members.replace(endpoints);
         self.listed = self
             .members
             .as_slice()
@@ -52,6 +54,13 @@ impl State {
             .map(|member| Arc::clone(&member.endpoint))
             .collect();
         self.reconcile();
+        taken
+    }
+
+    /// The seats of all members.
+    pub(super) fn seats(&self) -> Vec<Seat> {
+        let members = self.members.as_slice().iter();
+        members.map(|member| member.seat).collect()
     }
 
     /// Brings what depends on members and configuration up to date with them.
@@ -74,9 +83,10 @@ impl State {
     pub(super) fn pick(
         &mut self,
         request: &PickRequest<'_>,
+        cached: &[u32],
         now: Time,
         random: u64,
-    ) -> Result<Pick, PickError> {
+    ) -> Result<(Pick, Seat), PickError> {
         let mut rng = fastrand::Rng::with_seed(random);
         self.refresh(now, &mut rng);
         let filter = Filter {
@@ -84,7 +94,7 @@ impl State {
             limit: self.config.max_in_flight_per_endpoint,
             one_trial: true,
         };
-        let ranked = self.rank(filter, now, &mut rng);
+        let ranked = self.rank(request, filter, cached, now, &mut rng);
         let Some(&best) = ranked.first() else {
             return Err(self.why_none(filter));
         };
@@ -94,14 +104,15 @@ impl State {
             .filter_map(|&position| self.members.as_slice().get(position))
             .map(|member| Arc::clone(&member.endpoint))
             .collect();
-        let token = self
-            .take_place(best, request.cost)
+        let (token, seat) = self
+            .take_place(best, request.cost, cached)
             .ok_or(PickError::NoEndpoints)?;
-        Ok(Pick {
+        let pick = Pick {
             endpoint: Arc::clone(&token.endpoint),
             token,
             alternatives,
-        })
+        };
+        Ok((pick, seat))
     }
 
     pub(super) fn listed(&self) -> Arc<[Arc<Endpoint>]> {
@@ -116,8 +127,21 @@ impl State {
         }
     }
 
-    fn rank(&self, filter: Filter<'_>, now: Time, rng: &mut fastrand::Rng) -> Ranked {
+    fn rank(
+        &self,
+        request: &PickRequest<'_>,
+        filter: Filter<'_>,
+        cached: &[u32],
+        now: Time,
+        rng: &mut fastrand::Rng,
+    ) -> Ranked {
+        let caches = self.config.prefix_caches;
         let first = Choice {
+            prompt: Prompt {
+                tokens: request.cost.prompt_tokens,
+            },
+            cached,
+            memory_tokens: caches.map_or(f64::INFINITY, |caches| caches.capacity_tokens as f64),
             members: self.members.as_slice(),
             tier: &self.candidates.first,
             filter,
@@ -162,25 +186,36 @@ impl State {
         }
     }
 
-    fn take_place(&mut self, position: usize, cost: Cost) -> Option<Token> {
+    /// Tokens that endpoints hold of a prompt are known by slot, as far as they are.
+    fn take_place(&mut self, position: usize, cost: Cost, cached: &[u32]) -> Option<(Token, Seat)> {
         let member = self.members.get_mut(position)?;
         let trial = member.condition.outlier.reserved();
-        member.endpoint.counters().reserve(cost);
-        Some(Token {
+        let seat = member.seat;
+        let cached = cached.get(usize::from(seat.slot)).copied().unwrap_or(0);
+        let cached = cached.min(cost.prompt_tokens.saturating_sub(1));
+        let prefill = cost.prompt_tokens - cached;
+        let counters = member.endpoint.counters();
+        let ahead = counters.pending_prefill();
+        counters.reserve(cost, prefill);
+        let token = Token {
             endpoint: Arc::clone(&member.endpoint),
             cost,
             epoch: member.condition.outlier.epoch(),
             trial,
             began: false,
-        })
+            prefill,
+            ahead,
+        };
+        Some((token, seat))
     }
 
     pub(super) fn reserve(
         &mut self,
         endpoint: &Endpoint,
         cost: Cost,
+        cached: &[u32],
         now: Time,
-    ) -> Result<Token, ReserveError> {
+    ) -> Result<(Token, Seat), ReserveError> {
         let position = self
             .members
             .position_of(endpoint)
@@ -202,7 +237,8 @@ impl State {
         if !healthy && !self.candidates.panic {
             return Err(ReserveError::Unhealthy);
         }
-        self.take_place(position, cost).ok_or(ReserveError::Gone)
+        self.take_place(position, cost, cached)
+            .ok_or(ReserveError::Gone)
     }
 
     /// What follows in the response is then an ordinary request to a sound endpoint.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::fixtures::{
-    ERROR, OK, REFUSED, at, id, number, pick, pool, pool_of, sequence, specs, status, tally,
+    ERROR, OK, REFUSED, at, began, id, number, pick, pool, pool_of, sequence, specs, status, tally,
 };
-use crate::{FailureKind, Health, HealthThresholds, OutlierDetection, Percent, Policy};
+use crate::{Cost, FailureKind, Health, HealthThresholds, OutlierDetection, Percent, Policy};
 
 fn probed() -> PoolConfig {
     PoolConfig {
@@ -140,8 +140,8 @@ fn a_trial_succeeds_when_the_response_begins_and_counts_as_ordinary_from_there()
     let pool = pool(Policy::P2C, &[1, 1]);
     eject(&pool, 0, at(1));
     let mut trial = pick(&pool, &[id(1)], at(11), 0).unwrap().token;
-    pool.response_began(&mut trial, Duration::from_millis(200), at(11));
-    pool.response_began(&mut trial, Duration::from_millis(900), at(12));
+    pool.response_began(&mut trial, began(Duration::from_millis(200)), at(11));
+    pool.response_began(&mut trial, began(Duration::from_millis(900)), at(12));
     assert_eq!(status(&pool, 0).health, Health::Healthy);
     pool.release(trial, Outcome::Failure(FailureKind::Stream), at(13));
     assert_eq!(status(&pool, 0).health, Health::Healthy);
@@ -279,27 +279,31 @@ fn reserving_an_alternative_is_refused_when_it_is_no_longer_one() {
         prompt_tokens: 7,
         output_tokens: 3,
     };
+    let asked = PickRequest {
+        cost,
+        ..PickRequest::default()
+    };
     let tokens: Vec<_> = (0..2)
-        .map(|_| pool.reserve(&other, &cost, at(1)).unwrap())
+        .map(|_| pool.reserve(&other, &asked, at(1)).unwrap())
         .collect();
     assert_eq!(
         status(&pool, number(other.id())).in_flight_prompt_tokens,
         14
     );
     assert_eq!(
-        pool.reserve(&other, &cost, at(1)).unwrap_err(),
+        pool.reserve(&other, &asked, at(1)).unwrap_err(),
         ReserveError::Full
     );
     tokens
         .into_iter()
         .for_each(|token| pool.release(token, REFUSED, at(1)));
     assert_eq!(
-        pool.reserve(&other, &cost, at(1)).unwrap_err(),
+        pool.reserve(&other, &asked, at(1)).unwrap_err(),
         ReserveError::Unhealthy
     );
     pool.set_endpoints(vec![]);
     assert_eq!(
-        pool.reserve(&other, &cost, at(1)).unwrap_err(),
+        pool.reserve(&other, &asked, at(1)).unwrap_err(),
         ReserveError::Gone
     );
     pool.release(first.token, OK, at(1));

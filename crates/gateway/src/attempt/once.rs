@@ -53,7 +53,7 @@ pub(crate) async fn attempt(
             match in_time(deadline(routed, end, now), sent).await {
                 Ok(answered) => {
                     note_dropped(shared, routed, &backend.name, &answered);
-                    return Ok(begin(exchange, answered, place, end));
+                    return Ok(begin(exchange, routed, answered, place, end));
                 }
                 Err(wrong) => wrong,
             }
@@ -349,6 +349,7 @@ fn reported(routed: &Routed, error: &UpstreamError) -> Wrong {
 
 fn begin(
     exchange: &mut Exchange,
+    routed: &Routed,
     answered: Answered,
     mut place: Place,
     end: Option<Instant>,
@@ -363,7 +364,8 @@ fn begin(
         exchange.first_token_at(now);
     }
     if !head.status.is_server_error() {
-        place.response_began(now);
+        let is_stream = routed.is_streamed() && head.status.is_success();
+        place.response_began(is_stream && held.has_content(), now);
     }
     Box::new(Begun {
         head,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use balance::{Outcome, Token};
+use balance::{Began, Outcome, Token};
 use tokio::time::Instant;
 
 use crate::shared::Clock;
@@ -37,12 +37,14 @@ impl Place {
         self.taken = now;
     }
 
-    /// The answer has begun.
-    pub(crate) fn response_began(&mut self, now: Instant) {
+    /// The answer has begun; `by_first_token` if it does by that.
+    pub(crate) fn response_began(&mut self, by_first_token: bool, now: Instant) {
         if let Some(token) = &mut self.token {
-            let first_token = now.saturating_duration_since(self.taken);
-            self.pool
-                .response_began(token, first_token, self.clock.at(now));
+            let began = Began {
+                after: now.saturating_duration_since(self.taken),
+                by_first_token,
+            };
+            self.pool.response_began(token, began, self.clock.at(now));
         }
     }
 

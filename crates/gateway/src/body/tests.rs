@@ -53,7 +53,7 @@ fn answer(fixture: &Fixture, held: Held) -> ResponseBody {
         .route("localhost", &head, Some("m"))
         .unwrap()
         .rule;
-    let mut targets = Targets::new(&rule, None, &runtime);
+    let mut targets = Targets::new(&rule, None, None, &runtime);
     let cost = Cost {
         prompt_tokens: 7,
         output_tokens: 7,

@@ -72,7 +72,7 @@ fn follow(layout: &Layout, answers: &[Answered]) -> Vec<(String, bool)> {
         .route("localhost", &head, Some("m"))
         .unwrap()
         .rule;
-    let mut targets = Targets::new(&rule, None, &serving);
+    let mut targets = Targets::new(&rule, None, None, &serving);
     let mut asked = Vec::new();
     let mut answers = answers.iter().copied().cycle();
     let mut free = false;
@@ -175,7 +175,7 @@ routes:
     let now = fixture.gateway.shared.clock.now();
     let mut drawn: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..4000 {
-        let mut candidate = Targets::new(&rule, None, &serving)
+        let mut candidate = Targets::new(&rule, None, None, &serving)
             .next(Cost::default(), false, now)
             .ok()
             .unwrap();

@@ -113,6 +113,10 @@ pub struct LoadBalancer {
     /// Endpoints that LeastRequest draws at random to compare. 2 to 16. Default: 2.
     #[schemars(range(min = 2, max = 16))]
     pub choices: u8,
+    /// Tokens whose keys and values an endpoint's engine has memory for (vLLM logs it at its start). By
+    /// it, rules that know prefixes tell what an engine still has in its cache. At least 1. Default: 300000.
+    #[schemars(range(min = 1))]
+    pub cache_tokens: u64,
 }
 
 impl Default for LoadBalancer {
@@ -120,6 +124,7 @@ impl Default for LoadBalancer {
         Self {
             policy: LoadBalancerPolicy::default(),
             choices: 2,
+            cache_tokens: 300_000,
         }
     }
 }
@@ -136,6 +141,42 @@ pub enum LoadBalancerPolicy {
     /// The one with the fewest requests in flight for its weight, out of a few drawn at random.
     #[default]
     LeastRequest,
+    /// The one where the request delays all requests least, by what this gateway knows of each: tokens to
+    /// prefill, requests in flight, which beginning of the prompt its engine has in its cache, and how
+    /// fast it lately was. For engines such as vLLM.
+    PredictedLatency,
+    /// The one with the fewest tokens to prefill, this request's own that are not in its cache included.
+    LeastPendingWork,
+    /// Tokens to prefill times requests in flight, as LMetric has it.
+    LMetric,
+    /// Tokens to prefill and tokens of context, as NVIDIA Dynamo's router has it.
+    Dynamo,
+    /// The longest match in a cache, unless load differs much, as SGLang's router has it.
+    #[serde(rename = "SGLang")]
+    Sglang,
+    /// The best of queue, memory and match, as llm-d scores them.
+    LlmD,
+    /// The longest match among endpoints that are not too busy, as AIBrix has it.
+    #[serde(rename = "AIBrix")]
+    AiBrix,
+}
+
+impl LoadBalancerPolicy {
+    /// Whether it looks at what engines have in their prefix caches.
+    pub const fn knows_prefixes(self) -> bool {
+        match self {
+            Self::RoundRobin | Self::WeightedRoundRobin | Self::Random | Self::LeastRequest => {
+                false
+            }
+            Self::PredictedLatency
+            | Self::LeastPendingWork
+            | Self::LMetric
+            | Self::Dynamo
+            | Self::Sglang
+            | Self::LlmD
+            | Self::AiBrix => true,
+        }
+    }
 }
 
 /// Active probing of health: `GET path` of each endpoint, where any 2xx is healthy.

@@ -378,6 +378,11 @@ fn check_balancing(faults: &mut Faults<'_>, spec: &PoolSpec) {
         "loadBalancer.choices",
         format_args!("is {}: give 2 to 16", spec.load_balancer.choices),
     );
+    faults.require(
+        spec.load_balancer.cache_tokens > 0,
+        "loadBalancer.cacheTokens",
+        format_args!("is 0: give at least 1"),
+    );
     let Some(check) = &spec.health_check else {
         return;
     };

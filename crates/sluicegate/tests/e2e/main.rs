@@ -14,6 +14,7 @@
 
 mod abuse;
 mod accounts;
+mod balancing;
 mod cli;
 mod client;
 mod credentials;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::specs as specs_of;
+use crate::Cost;
+use crate::fixtures::{began, specs as specs_of};
 
 const ALL: usize = 5;
 const LIMIT: u32 = 4;
@@ -120,7 +121,7 @@ impl World {
                 let all = self.tokens.len().max(1);
                 if let Some(token) = self.tokens.get_mut(which % all) {
                     self.pool
-                        .response_began(token, Duration::from_millis(1), self.now);
+                        .response_began(token, began(Duration::from_millis(1)), self.now);
                 }
             }
             Step::Release { which, outcome } => self.release(which, outcome),
@@ -142,7 +143,7 @@ impl World {
         let request = PickRequest {
             cost: COST,
             exclude: &exclude,
-            hash_key: None,
+            ..PickRequest::default()
         };
         let Ok(pick) = self.pool.pick(&request, self.now, random) else {
             self.check_that_none_could_be_picked(&exclude);
@@ -197,7 +198,7 @@ impl World {
     fn reserve_alternative(&mut self, which: usize) {
         let all = self.alternatives.len().max(1);
         if let Some(endpoint) = self.alternatives.get(which % all)
-            && let Ok(token) = self.pool.reserve(endpoint, &COST, self.now)
+            && let Ok(token) = self.pool.reserve(endpoint, &asked(), self.now)
         {
             self.tokens.push(token);
         }
@@ -303,5 +304,12 @@ proptest! {
             world.check_counts();
         }
         world.check_recovery();
+    }
+}
+
+fn asked() -> PickRequest<'static> {
+    PickRequest {
+        cost: COST,
+        ..PickRequest::default()
     }
 }
