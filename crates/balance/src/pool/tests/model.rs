@@ -1,12 +1,13 @@
 //! A pool under random interleavings, beside a model that only counts tokens.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::Cost;
 use crate::fixtures::{began, specs as specs_of};
+use crate::{Chain, Cost, PrefixCaches, Rule};
 
 const ALL: usize = 5;
 const LIMIT: u32 = 4;
@@ -15,10 +16,16 @@ const COST: Cost = Cost {
     output_tokens: 3,
 };
 
+/// Two conversations that begin alike.
+const BLOCKS: [[u64; 4]; 2] = [[1, 2, 3, 4], [1, 2, 5, 6]];
+const TOKENS: [u32; 4] = [3, 6, 9, 10];
+
 #[derive(Clone, Debug)]
 enum Step {
     Pick {
         exclude: Option<usize>,
+        /// How many blocks of the prompt are told, of one of two conversations.
+        chain: (usize, usize),
         random: u64,
     },
     ReserveAlternative {
@@ -61,27 +68,49 @@ fn config() -> impl Strategy<Value = PoolConfig> {
         Just(Policy::WeightedRoundRobin),
         Just(Policy::Random),
         Just(Policy::P2C),
+        Just(Policy::PREDICTED_LATENCY),
+        rule().prop_map(Policy::Cost),
     ];
-    (policy, any::<bool>(), any::<bool>(), 0u32..=100, 0u32..=100).prop_map(
-        |(policy, outlier, probes, max_ejection_percent, panic_threshold)| PoolConfig {
-            policy,
-            outlier: outlier.then(|| OutlierDetection {
-                max_ejection_percent: Percent::new(max_ejection_percent),
-                ..OutlierDetection::default()
-            }),
-            health: probes.then(HealthThresholds::default),
-            max_in_flight_per_endpoint: Some(LIMIT),
-            panic_threshold: Percent::new(panic_threshold),
-            ..PoolConfig::default()
+    let caches = prop::option::of((0u64..40).prop_map(|capacity_tokens| PrefixCaches {
+        block_tokens: NonZeroU32::MIN.saturating_add(2),
+        capacity_tokens,
+    }));
+    let percents = (0u32..=100, 0u32..=100);
+    (policy, caches, any::<bool>(), any::<bool>(), percents).prop_map(
+        |(policy, prefix_caches, outlier, probes, (max_ejection_percent, panic_threshold))| {
+            PoolConfig {
+                prefix_caches,
+                policy,
+                outlier: outlier.then(|| OutlierDetection {
+                    max_ejection_percent: Percent::new(max_ejection_percent),
+                    ..OutlierDetection::default()
+                }),
+                health: probes.then(HealthThresholds::default),
+                max_in_flight_per_endpoint: Some(LIMIT),
+                panic_threshold: Percent::new(panic_threshold),
+                ..PoolConfig::default()
+            }
         },
     )
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        Just(Rule::LeastPendingWork),
+        Just(Rule::LMetric),
+        Just(Rule::Dynamo { scale: 1.0 }),
+        Just(Rule::Sglang),
+        Just(Rule::LlmD),
+        Just(Rule::AiBrix),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let exclude = prop::option::weighted(0.3, 0..ALL);
     let weights = prop::collection::vec(prop::option::weighted(0.8, 0u32..4), ALL);
     prop_oneof![
-        8 => (exclude, any::<u64>()).prop_map(|(exclude, random)| Step::Pick { exclude, random }),
+        8 => (exclude, (0..2usize, 0..=BLOCKS[0].len()), any::<u64>())
+            .prop_map(|(exclude, chain, random)| Step::Pick { exclude, chain, random }),
         2 => any::<usize>().prop_map(|which| Step::ReserveAlternative { which }),
         2 => any::<usize>().prop_map(|which| Step::Begin { which }),
         8 => (any::<usize>(), outcome())
@@ -115,7 +144,11 @@ impl World {
 
     fn run(&mut self, step: Step) {
         match step {
-            Step::Pick { exclude, random } => self.pick(exclude, random),
+            Step::Pick {
+                exclude,
+                chain,
+                random,
+            } => self.pick(exclude, chain, random),
             Step::ReserveAlternative { which } => self.reserve_alternative(which),
             Step::Begin { which } => {
                 let all = self.tokens.len().max(1);
@@ -137,12 +170,16 @@ impl World {
         }
     }
 
-    fn pick(&mut self, exclude: Option<usize>, random: u64) {
+    fn pick(&mut self, exclude: Option<usize>, (which, told): (usize, usize), random: u64) {
         let exclude: Vec<EndpointId> = exclude.map(id).into_iter().collect();
         let before = self.by_id();
         let request = PickRequest {
             cost: COST,
             exclude: &exclude,
+            chain: Chain {
+                hashes: &BLOCKS[which][..told],
+                tokens: &TOKENS[..told],
+            },
             ..PickRequest::default()
         };
         let Ok(pick) = self.pool.pick(&request, self.now, random) else {
