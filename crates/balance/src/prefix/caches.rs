@@ -20,7 +20,7 @@ pub struct Chain<'a> {
     /// Hashes, each over its block and all before it.
     pub hashes: &'a [u64],
     /// Tokens up to the end of each block; empty if all have as many as the pool's
-    /// [`PrefixCaches`](crate::PrefixCaches) say.
+    /// [`PrefixCaches`] say.
     pub tokens: &'a [u32],
 }
 
