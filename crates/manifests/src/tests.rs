@@ -214,7 +214,7 @@ error: `leastrequest` is not known here
    |
 10 |     loadBalancer: {policy: leastrequest}
    |                            ^^^^^^^^^^^^
-   = help: did you mean `LeastRequest`? Allowed here: `RoundRobin`, `WeightedRoundRobin`, `Random`, `LeastRequest`
+   = help: did you mean `LeastRequest`? Allowed here: `RoundRobin`, `WeightedRoundRobin`, `Random`, `LeastRequest`, `PredictedLatency`, `LeastPendingWork`, `LMetric`, `Dynamo`, `SGLang`, `LlmD`, `AIBrix`
 
 error: expected a list, found nothing
   --> mesh.yaml:12:11
