@@ -7,11 +7,26 @@
 //! notation of one request `p` (tokens of its prompt that are not cached there) before an endpoint with `n`
 //! requests in flight, `w` tokens to prefill and `b` tokens of context.
 //!
-//! [`Rule::PredictedLatency`] is our own. It takes the request to where it delays *everybody* least: itself,
-//! by the work ahead of it and its own, and each request that is being served there, since a step that
-//! prefills is a step in which the others decode no faster. That is `w + p + weight · p · n` tokens of
-//! prefill, times how slow the endpoint lately was beside the others, which is learned from the times to first
-//! tokens of streams, so that a replica at half speed gets half of the work.
+//! [`Rule::PredictedLatency`] is our own. It takes the request to where it delays *everybody* least, in tokens
+//! of prefill, for a prompt of `m` tokens:
+//!
+//! ```text
+//! (w · (1 + 30,000 / m) + p + 0.3 · b + weight · p · n) · slowness
+//! ```
+//!
+//! * `w` and `p` are its own time to first token. That of a short prompt is promised sooner, and a wait that a
+//!   long one does not notice is many times its due, so waiting counts the more the shorter a prompt is. Without
+//!   that, p90 of TTFT over that of an idle engine rises from 1.01 to 1.30, and p99 from 2.8 to 4.8.
+//! * `0.3 · b` is the decoding of its answer, each step of which reads what is held there: of a 32B model and
+//!   some hundred tokens of output about what 0.3 tokens of prefill cost for each token held. Without it 1.2% of
+//!   requests fewer have what they are promised. With more than that, requests leave the endpoints that have
+//!   computed their beginnings, and sessions suffer.
+//! * `p · n` is what others wait for it: a step that prefills is one in which those that are being served there
+//!   decode no faster.
+//! * `slowness` is how slow the endpoint lately was beside the others, learned from the times to first tokens
+//!   of streams, so that a replica at half speed gets half of the work.
+//!
+//! The figures are of the simulator: 4.3 requests a second of Mooncake's conversations before eight replicas.
 //!
 //! An endpoint of twice the mean weight counts as busy as one with half of its requests and tokens, and
 //! requests that have lately failed count as if they were in flight, lest an endpoint that fails fast look idle.
@@ -31,6 +46,15 @@ const SGLANG_MATCH: f64 = 0.5;
 /// above the mean an endpoint may be to be chosen for its cache.
 const AIBRIX_ABSOLUTE: f64 = 8.0;
 const AIBRIX_DEVIATIONS: f64 = 1.0;
+
+/// Tokens of a prompt whose waiting counts twice; by trial.
+const URGENCY: f64 = 30_000.0;
+
+/// Tokens of prefill that decode an answer as much longer as a token of context does.
+const CONTEXT: f64 = 0.3;
+
+/// Tokens below which a prompt is no more urgent for being shorter.
+const SHORTEST: f64 = 500.0;
 
 /// How many times as slow or as fast as most an endpoint may count.
 const SLOWNESS: f64 = 4.0;
@@ -78,6 +102,8 @@ struct View {
     w: f64,
     /// Tokens of this request to prefill.
     p: f64,
+    /// Tokens of its prompt, cached or not.
+    prompt: f64,
     /// The share of its prompt that is cached, 0 to 1.
     matched: f64,
     /// Tokens of context.
@@ -133,6 +159,7 @@ impl View {
             waiting: (f64::from(counters.waiting()) + failed) / weight,
             w: (counters.pending_prefill() as f64 + failed * prompt) / weight,
             p: prompt - cached,
+            prompt,
             matched: if prompt > 0.0 { cached / prompt } else { 0.0 },
             b: context / weight,
             memory: (context / weight / choice.memory_tokens.max(1.0)).min(1.0),
@@ -198,8 +225,9 @@ impl Rule {
             Self::LlmD => -llm_d(view, fleet),
             Self::AiBrix => aibrix(view, fleet),
             Self::PredictedLatency { weight } => {
-                let inflicted = view.w + view.p + weight * view.p * view.n;
-                inflicted * slowness(view, fleet)
+                let waiting = view.w * (1.0 + URGENCY / view.prompt.max(SHORTEST));
+                let others = weight * view.p * view.n;
+                (waiting + view.p + CONTEXT * view.b + others) * slowness(view, fleet)
             }
         }
     }

@@ -95,7 +95,7 @@ fn who_knows_the_caches_computes_less() {
     };
     let (blind, knowing) = (hits("round-robin"), hits("predicted-latency"));
     // Half of each prompt is shared, but with the first of its kind.
-    assert!(knowing > 0.38 && knowing < 0.5, "{knowing}");
+    assert!(knowing > 0.3 && knowing < 0.5, "{knowing}");
     assert!(blind < 0.25, "{blind}");
 }
 
