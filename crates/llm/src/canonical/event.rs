@@ -87,3 +87,80 @@ pub(crate) struct StreamTerms {
     /// Seconds since the Unix epoch, for dialects that tell when an answer was made.
     pub(crate) now: u64,
 }
+
+#[cfg(test)]
+impl Event<'_> {
+    /// The same, to be looked at when the stream has gone on.
+    pub(crate) fn into_owned(self) -> Event<'static> {
+        let text = |text: Cow<'_, str>| text.into_owned().into();
+        match self {
+            Event::Start { id, model, created } => Event::Start {
+                id: text(id),
+                model: text(model),
+                created,
+            },
+            Event::Open {
+                choice,
+                part,
+                opening,
+            } => Event::Open {
+                choice,
+                part,
+                opening: match opening {
+                    Opening::Text => Opening::Text,
+                    Opening::Refusal => Opening::Refusal,
+                    Opening::Reasoning => Opening::Reasoning,
+                    Opening::Redacted(data) => Opening::Redacted(text(data)),
+                    Opening::ToolCall { id, name } => Opening::ToolCall {
+                        id: text(id),
+                        name: text(name),
+                    },
+                },
+            },
+            Event::Delta {
+                choice,
+                part,
+                delta,
+            } => Event::Delta {
+                choice,
+                part,
+                delta: match delta {
+                    Delta::Text(more) => Delta::Text(text(more)),
+                    Delta::Arguments(more) => Delta::Arguments(text(more)),
+                    Delta::Signature(more) => Delta::Signature(text(more)),
+                },
+            },
+            Event::Finish { choice, finish } => Event::Finish {
+                choice,
+                finish: match finish {
+                    Finish::StopSequence(stop) => Finish::StopSequence(stop.map(text)),
+                    Finish::Other(other) => Finish::Other(text(other)),
+                    Finish::Stop => Finish::Stop,
+                    Finish::Length => Finish::Length,
+                    Finish::ToolCalls => Finish::ToolCalls,
+                    Finish::Refusal => Finish::Refusal,
+                    Finish::ContentFilter => Finish::ContentFilter,
+                    Finish::Pause => Finish::Pause,
+                },
+            },
+            Event::Close { choice, part } => Event::Close { choice, part },
+            Event::Usage(usage) => Event::Usage(usage),
+            Event::Tokens { choice, tokens } => Event::Tokens {
+                choice,
+                tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
+            },
+            Event::Cite {
+                choice,
+                part,
+                citation,
+            } => Event::Cite {
+                choice,
+                part,
+                citation: citation.into_owned(),
+            },
+            Event::Ping => Event::Ping,
+            Event::End => Event::End,
+            Event::Error(error) => Event::Error(error),
+        }
+    }
+}

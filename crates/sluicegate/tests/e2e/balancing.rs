@@ -72,32 +72,16 @@ fn a_trace_is_replayed_before_every_policy() {
     let file = directory.path().join("trace.jsonl");
     std::fs::write(&file, trace()).unwrap();
     let file = file.to_str().unwrap();
-    let (table, errors, status) = run(&[
-        "simulate",
-        "--trace",
-        file,
-        "--replicas",
-        "2",
-        "--seeds",
-        "2",
-    ]);
+    let command = ["simulate", "--trace", file, "--replicas", "2"];
+    let asked = [&command[..], &["--seeds", "2"]].concat();
+    let (table, errors, status) = run(&asked);
     assert!(status.success(), "{errors}");
     for policy in ["round-robin", "lmetric", "llm-d", "predicted-latency"] {
         assert!(table.contains(&format!("\n{policy} ")), "{table}");
     }
     assert!(table.starts_with("200 requests, 3.3"), "{table}");
-    let asked = [
-        "simulate",
-        "--trace",
-        file,
-        "--replicas",
-        "2",
-        "--seeds",
-        "2",
-        "--format",
-        "json",
-    ];
     let chosen = ["--policy", "dynamo:32", "--policy", "random"];
+    let chosen = [&chosen[..], &["--format", "json"]].concat();
     let (first, _, _) = run(&[&asked[..], &chosen].concat());
     let (again, _, _) = run(&[&asked[..], &chosen].concat());
     assert_eq!(first, again);

@@ -267,7 +267,7 @@ fn events(chunks: &[Json]) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     let mut feed = |data: &[u8]| {
         decoder
-            .event(None, data, &mut |event| events.push(owned(event)))
+            .event(None, data, &mut |event| events.push(event.into_owned()))
             .unwrap();
     };
     for chunk in chunks {
@@ -275,79 +275,6 @@ fn events(chunks: &[Json]) -> Vec<Event<'static>> {
     }
     feed(b"[DONE]");
     events
-}
-
-fn owned(event: Event<'_>) -> Event<'static> {
-    let text = |text: std::borrow::Cow<'_, str>| text.into_owned().into();
-    match event {
-        Event::Start { id, model, created } => Event::Start {
-            id: text(id),
-            model: text(model),
-            created,
-        },
-        Event::Open {
-            choice,
-            part,
-            opening,
-        } => Event::Open {
-            choice,
-            part,
-            opening: match opening {
-                Opening::Text => Opening::Text,
-                Opening::Refusal => Opening::Refusal,
-                Opening::Reasoning => Opening::Reasoning,
-                Opening::Redacted(data) => Opening::Redacted(text(data)),
-                Opening::ToolCall { id, name } => Opening::ToolCall {
-                    id: text(id),
-                    name: text(name),
-                },
-            },
-        },
-        Event::Delta {
-            choice,
-            part,
-            delta,
-        } => Event::Delta {
-            choice,
-            part,
-            delta: match delta {
-                Delta::Text(more) => Delta::Text(text(more)),
-                Delta::Arguments(more) => Delta::Arguments(text(more)),
-                Delta::Signature(more) => Delta::Signature(text(more)),
-            },
-        },
-        Event::Finish { choice, finish } => Event::Finish {
-            choice,
-            finish: match finish {
-                Finish::StopSequence(stop) => Finish::StopSequence(stop.map(text)),
-                Finish::Other(other) => Finish::Other(text(other)),
-                Finish::Stop => Finish::Stop,
-                Finish::Length => Finish::Length,
-                Finish::ToolCalls => Finish::ToolCalls,
-                Finish::Refusal => Finish::Refusal,
-                Finish::ContentFilter => Finish::ContentFilter,
-                Finish::Pause => Finish::Pause,
-            },
-        },
-        Event::Close { choice, part } => Event::Close { choice, part },
-        Event::Usage(usage) => Event::Usage(usage),
-        Event::Tokens { choice, tokens } => Event::Tokens {
-            choice,
-            tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
-        },
-        Event::Cite {
-            choice,
-            part,
-            citation,
-        } => Event::Cite {
-            choice,
-            part,
-            citation: citation.into_owned(),
-        },
-        Event::Ping => Event::Ping,
-        Event::End => Event::End,
-        Event::Error(error) => Event::Error(error),
-    }
 }
 
 /// An event in a word or two.

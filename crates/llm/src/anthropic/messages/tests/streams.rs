@@ -15,82 +15,11 @@ fn decode(data: &[Json]) -> Result<Vec<Event<'static>>, Fault> {
     for data in data {
         let name = data["type"].as_str().map(str::as_bytes);
         let data = data.to_string();
-        decoder.event(name, data.as_bytes(), &mut |event| events.push(kept(event)))?;
+        decoder.event(name, data.as_bytes(), &mut |event| {
+            events.push(event.into_owned())
+        })?;
     }
     Ok(events)
-}
-
-fn kept(event: Event<'_>) -> Event<'static> {
-    let keep = |text: std::borrow::Cow<'_, str>| text.into_owned().into();
-    match event {
-        Event::Start { id, model, created } => Event::Start {
-            id: keep(id),
-            model: keep(model),
-            created,
-        },
-        Event::Open {
-            choice,
-            part,
-            opening,
-        } => open(
-            choice,
-            part,
-            match opening {
-                Opening::Text => Opening::Text,
-                Opening::Refusal => Opening::Refusal,
-                Opening::Reasoning => Opening::Reasoning,
-                Opening::Redacted(data) => Opening::Redacted(keep(data)),
-                Opening::ToolCall { id, name } => Opening::ToolCall {
-                    id: keep(id),
-                    name: keep(name),
-                },
-            },
-        ),
-        Event::Delta {
-            choice,
-            part,
-            delta,
-        } => delta_of(
-            choice,
-            part,
-            match delta {
-                Delta::Text(text) => Delta::Text(keep(text)),
-                Delta::Arguments(text) => Delta::Arguments(keep(text)),
-                Delta::Signature(text) => Delta::Signature(keep(text)),
-            },
-        ),
-        Event::Close { choice, part } => Event::Close { choice, part },
-        Event::Finish { choice, finish } => Event::Finish {
-            choice,
-            finish: match finish {
-                Finish::StopSequence(text) => Finish::StopSequence(text.map(keep)),
-                Finish::Other(text) => Finish::Other(keep(text)),
-                Finish::Stop => Finish::Stop,
-                Finish::Length => Finish::Length,
-                Finish::ToolCalls => Finish::ToolCalls,
-                Finish::Refusal => Finish::Refusal,
-                Finish::ContentFilter => Finish::ContentFilter,
-                Finish::Pause => Finish::Pause,
-            },
-        },
-        Event::Usage(usage) => Event::Usage(usage),
-        Event::Tokens { choice, tokens } => Event::Tokens {
-            choice,
-            tokens: tokens.into_iter().map(|token| token.into_owned()).collect(),
-        },
-        Event::Cite {
-            choice,
-            part,
-            citation,
-        } => Event::Cite {
-            choice,
-            part,
-            citation: citation.into_owned(),
-        },
-        Event::Ping => Event::Ping,
-        Event::End => Event::End,
-        Event::Error(error) => Event::Error(error),
-    }
 }
 
 fn open(choice: u32, part: u32, opening: Opening<'static>) -> Event<'static> {
@@ -401,7 +330,7 @@ fn the_name_of_an_event_does_where_its_data_have_none() {
     let mut decoder = StreamDecoder::default();
     let mut events = Vec::new();
     let data = br#"{"message": {"id": "msg_1", "model": "claude"}}"#;
-    let mut emit = |event: Event<'_>| events.push(kept(event));
+    let mut emit = |event: Event<'_>| events.push(event.into_owned());
     decoder
         .event(Some(b"message_start"), data, &mut emit)
         .expect("an event");
