@@ -83,7 +83,7 @@ pub enum Rule {
     LlmD,
     /// AIBrix: the longest match among endpoints that are not too busy.
     AiBrix,
-    /// Ours: the delay that the request inflicts on all, in predicted milliseconds.
+    /// Ours: the delay that the request inflicts on all, in tokens of prefill of an endpoint of usual pace.
     PredictedLatency {
         /// What the delay of a request that is being served weighs beside that of the request itself.
         weight: f64,
